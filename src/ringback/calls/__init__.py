@@ -1,0 +1,1 @@
+"""What a call is: pure rules without I/O, clock or database."""

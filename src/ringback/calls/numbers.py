@@ -1,0 +1,180 @@
+"""Phone numbers and caller ids, as PBXs and people write them.
+
+Inside, a number of the public network is its E.164 digits without `+` (ITU-T E.164, section 6: at most 15 digits, the
+first is never 0). Extensions, service codes and names are no such numbers; whoever asks keeps their text.
+
+Nothing that leaves this module holds a control character, a NUL or half a surrogate pair, or is longer than 255
+characters: `digits` refuses such text, the other functions remove the characters and cut the rest.
+"""
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
+
+LIMIT = 255
+_SHORTEST, _SHORTEST_BARE, _LONGEST = 7, 8, 15
+_BLANKS = re.compile("[\t\r\n]+")
+_UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_SEPARATORS = str.maketrans("", "", " .-()[]\u00a0\u202f\u2010\u2011\u2012\u2013\u2014")
+_ESCAPED = re.compile(r'\\(["\\])')
+
+
+def clean(text: str) -> str:
+    """One line of at most 255 characters: line ends and tabs become a space, other control characters vanish."""
+    if len(text) <= LIMIT and text.isprintable():
+        return text
+    return _UNWANTED.sub("", _BLANKS.sub(" ", text[: 4 * LIMIT]))[:LIMIT]
+
+
+def normal(text: str) -> str:
+    """The form in which requests and filters are compared: digits when only `+` in front and separators surround
+    them, else the text itself. Extensions (`101`) are digits too; no country is guessed."""
+    text = clean(text)
+    bare = text.strip().removeprefix("+").translate(_SEPARATORS)
+    return bare if _all_digits(bare) else text
+
+
+def digits(text: str, country: str | None) -> str | None:
+    """E.164 digits, or None for what is no number of the public network: extensions, `anonymous`, `*97`, `s`, anything
+    with a letter or a control character.
+
+    `country` (alpha-2) is where national forms are dialled. Without it, 8 to 15 bare digits that do not start with 0
+    are taken for E.164. A number in a range that nobody has assigned passes: the length alone must be possible.
+    """
+    if len(text) > LIMIT:
+        return None
+    bare = text.strip(" ").translate(_SEPARATORS)
+    if bare.startswith("+"):
+        return _nationally(text, None) if "(0)" in text else _within(bare[1:], _SHORTEST)
+    if not _all_digits(bare) or len(bare) < _SHORTEST:
+        return None
+    plan = _plan(country) if country else None
+    if plan is None:
+        return _abroad(bare) or _within(bare, _SHORTEST_BARE)
+    return _by_plan(bare, plan) or _nationally(bare, plan.country)
+
+
+@lru_cache(maxsize=32_768)
+def country_of(number: str) -> str | None:
+    """The alpha-2 country of E.164 digits; None for networks without one (+800, satellites) and for unknown codes.
+    An unassigned number of a shared code (+1, +7, +44) belongs to the main country of that code."""
+    import phonenumbers
+
+    parsed = _parsed(f"+{number}", None) if _within(number, _SHORTEST) else None
+    if parsed is None:
+        return None
+    region = phonenumbers.region_code_for_number(parsed)
+    region = region or phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    return region if region and region.isalpha() and region != "ZZ" else None
+
+
+@lru_cache(maxsize=8_192)
+def caller_id(clid: str) -> tuple[str | None, str | None]:
+    """(name, number) of Asterisk's caller id text, as `ast_callerid_parse` of its `main/callerid.c` reads it.
+
+    A name that only repeats the number is none. A number in brackets that were cut off (Asterisk keeps 80 bytes) is
+    none, for nobody knows the rest of it.
+    """
+    text = clean(clid).strip()
+    opened = text.rfind("<")
+    closed = text.find(">", opened)
+    if opened >= 0 and closed > opened:
+        return _named(text[:opened], normal(text[opened + 1 : closed].strip()))
+    if opened >= 0 and not text.endswith('"'):
+        return _named(text[:opened], "")
+    bare = normal(text)
+    return (None, bare) if re.fullmatch(r"\+?[0-9*#]+", bare) else _named(text, "")
+
+
+def _named(name: str, number: str) -> tuple[str | None, str | None]:
+    name = name.strip()
+    name = name.removeprefix('"').removesuffix('"')
+    name = _ESCAPED.sub(r"\1", name.replace('""', '"')).strip()
+    return (name if name and normal(name) != number else None), number or None
+
+
+def _all_digits(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _within(number: str, shortest: int) -> str | None:
+    fits = shortest <= len(number) <= _LONGEST and _all_digits(number) and number[0] != "0"
+    return number if fits else None
+
+
+def _abroad(bare: str) -> str | None:
+    """What follows the international prefix 00 of most of the world (ITU-T E.123)."""
+    return _within(bare[2:], _SHORTEST) if bare.startswith("00") else None
+
+
+class _Plan(NamedTuple):
+    """What a country's numbering plan says that can be decided without the slow library."""
+
+    country: str
+    code: str
+    dials_00: bool
+    drops_0: bool  # the trunk prefix is one 0, and no number inside the country starts with it
+    lengths: frozenset[int]
+
+
+@lru_cache(maxsize=300)
+def _plan(country: str) -> _Plan | None:
+    """None for a country that the library does not know."""
+    from phonenumbers import PhoneMetadata
+
+    region = country.upper()
+    metadata = PhoneMetadata.metadata_for_region(region, None)
+    if metadata is None or metadata.general_desc is None:
+        return None
+    return _Plan(
+        region,
+        str(metadata.country_code),
+        metadata.international_prefix == "00",
+        f"{metadata.national_prefix_for_parsing}|".startswith("0|") and metadata.national_prefix_transform_rule is None,
+        frozenset(metadata.general_desc.possible_length),
+    )
+
+
+def _by_plan(bare: str, plan: _Plan) -> str | None:
+    """The forms that cannot be mistaken; None for the rest, which phonenumbers decides."""
+    if bare.startswith("00"):
+        return _abroad(bare) if plan.dials_00 else None
+    if bare.startswith("0"):
+        return plan.code + bare[1:] if plan.drops_0 and len(bare) - 1 in plan.lengths else None
+    longer = len(bare) > max(plan.lengths)
+    fits = longer and bare.startswith(plan.code) and len(bare) - len(plan.code) in plan.lengths
+    return bare if fits else None
+
+
+@lru_cache(maxsize=32_768)
+def _nationally(text: str, country: str | None) -> str | None:
+    """Assigned at home, assigned abroad, possible at home, possible abroad: the first that holds. Where people dial a
+    0 inside the country, digits that begin with the country's code instead are read as abroad first."""
+    import phonenumbers
+
+    spellings = [(text, country), (f"+{text}", None), (f"+{text.removeprefix('00')}", None)]
+    plan = _plan(country) if country else None
+    if plan is not None and plan.drops_0 and text.startswith(plan.code):
+        spellings.reverse()
+    readings = [found for spelling in spellings if (found := _parsed(*spelling)) is not None]
+    possible = [
+        found
+        for found in readings
+        if phonenumbers.is_possible_number_with_reason(found) == phonenumbers.ValidationResult.IS_POSSIBLE
+    ]
+    assigned = [found for found in possible if phonenumbers.is_valid_number(found)]
+    for found in assigned + possible:
+        return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+    return None
+
+
+def _parsed(text: str, country: str | None) -> "PhoneNumber | None":
+    import phonenumbers
+
+    try:
+        return phonenumbers.parse(text, country)
+    except phonenumbers.NumberParseException:
+        return None

@@ -1,0 +1,1 @@
+"""File formats that come in, one module each."""

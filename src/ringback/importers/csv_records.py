@@ -1,0 +1,188 @@
+"""CSV of any size and any quality, read record by record in bounded memory.
+
+A broken line costs itself and no neighbour: when a quote stays open, only the line that opened it is refused and
+reading goes on with the next one.
+"""
+
+import csv
+from collections.abc import Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol, runtime_checkable
+
+RECORD_LIMIT_BYTES = 65_536
+RECORD_LIMIT_LINES = 64
+RAW_LIMIT_BYTES = 1_024
+_BLOCK_BYTES = 65_536
+_BOM = b"\xef\xbb\xbf"
+
+
+@runtime_checkable
+class Readable(Protocol):
+    """A binary file, or whatever reads like one."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none at the end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A record that cannot be used. `line_no` counts from 1; `raw` is the start of the line, at most 1 KiB."""
+
+    line_no: int
+    reason: str
+    raw: bytes
+
+
+class Record(NamedTuple):
+    """`line` is the record as it stood in the file, without its line end. `lossy`: it was no UTF-8, and U+FFFD stands
+    where it was not."""
+
+    line_no: int
+    line: bytes
+    columns: list[str]
+    lossy: bool
+
+
+def read(source: Readable | Iterable[bytes], widths: range) -> Iterator[Record | Refused]:
+    """The records in the order of the file; empty lines are passed over.
+
+    `source`: a binary file, or lines with or without their line ends. `widths`: the numbers of columns that a record
+    may have. Quoting is RFC 4180's; line ends are LF or CR LF. A line over 64 KiB is refused without being held, and
+    so is a record over 64 KiB or 64 lines.
+    """
+    pending: list[bytes] = []
+    line_no = 1
+    for lines in _batches(_blocks(source)):
+        pending += lines
+        used = yield from _records(pending, line_no, widths, last=False)
+        line_no += used
+        del pending[:used]
+    yield from _records(pending, line_no, widths, last=True)
+
+
+def _blocks(source: Readable | Iterable[bytes]) -> Iterator[bytes]:
+    if isinstance(source, Readable):
+        while block := source.read(_BLOCK_BYTES):
+            yield block
+        return
+    gathered, size = [], 0
+    for line in source:
+        gathered.append(line if line.endswith(b"\n") else line + b"\n")
+        size += len(line)
+        if size >= _BLOCK_BYTES:
+            yield b"".join(gathered)
+            gathered, size = [], 0
+    yield b"".join(gathered)
+
+
+def _batches(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Whole lines without LF. Of a longer line only one byte more than the limit is kept, which tells that it was."""
+    kept = RECORD_LIMIT_BYTES + 1
+    carry, first = b"", True
+    for block in blocks:
+        lines = block.split(b"\n")
+        lines[0] = (carry + lines[0])[:kept]
+        carry = lines.pop()[:kept]
+        if lines:
+            if first:
+                lines[0] = lines[0].removeprefix(_BOM)
+            first = False
+            yield [line[:kept] for line in lines]
+    if carry:
+        yield [carry.removeprefix(_BOM) if first else carry]
+
+
+def _records(lines: list[bytes], line_no: int, widths: range, *, last: bool) -> Generator[Record | Refused, None, int]:
+    """Returns how many lines were used: all of them, unless a quote is still open and more lines may come."""
+    rows = _in_bulk(lines)
+    if rows is None:
+        return (yield from _singly(lines, line_no, widths, last=last))
+    for at, columns in enumerate(rows):
+        line = lines[at]
+        if len(columns) in widths:
+            yield Record(line_no + at, line.rstrip(b"\r"), columns, lossy=False)
+        elif line.strip():
+            yield _refused(line_no + at, _miscounted(columns, widths), line)
+    return len(lines)
+
+
+def _in_bulk(lines: list[bytes]) -> list[list[str]] | None:
+    """One row a line, or None where that cannot be proved: a row takes at least one line, so as many rows as lines
+    means one line each, and strict reading tells of a quote left open at the end."""
+    block = b"\n".join(lines)
+    if b"\0" in block or (len(block) > RECORD_LIMIT_BYTES and max(map(len, lines)) > RECORD_LIMIT_BYTES):
+        return None
+    try:
+        rows = list(csv.reader(block.decode().split("\n"), strict=True)) if lines else []
+    except (UnicodeDecodeError, csv.Error):
+        return None
+    return rows if len(rows) == len(lines) else None
+
+
+def _singly(lines: list[bytes], line_no: int, widths: range, *, last: bool) -> Generator[Record | Refused, None, int]:
+    at = 0
+    while at < len(lines):
+        taken = _extent(lines, at)
+        if taken is None and not last:
+            return at
+        record = _record(lines[at : at + (taken or 1)], line_no + at, widths, closed=bool(taken))
+        if record is not None:
+            yield record
+        at += taken if taken and isinstance(record, Record) else 1
+    return at
+
+
+def _extent(lines: list[bytes], at: int) -> int | None:
+    """How many lines the record that starts here has; 0 when its quote is not closed within the limits, None when
+    the lines end before that is known."""
+    quotes = size = 0
+    for taken, line in enumerate(lines[at : at + RECORD_LIMIT_LINES], start=1):
+        quotes += line.count(b'"')
+        size += len(line) + 1
+        if quotes % 2 == 0:
+            return taken
+        if size > RECORD_LIMIT_BYTES:
+            return 0
+    return 0 if at + RECORD_LIMIT_LINES <= len(lines) else None
+
+
+def _record(lines: list[bytes], line_no: int, widths: range, *, closed: bool) -> Record | Refused | None:
+    """None for an empty line. Several lines that make no record together: only the first of them is refused."""
+    line = b"\n".join(lines).rstrip(b"\r")
+    fault = _fault(line, closed=closed)
+    if fault is not None:
+        return _refused(line_no, fault, lines[0])
+    if not line.strip():
+        return None
+    text = line.decode("utf-8", "replace")
+    try:
+        columns = next(csv.reader((text,), strict=True))
+    except csv.Error as error:
+        return _refused(line_no, f"not CSV: {error}", lines[0])
+    if len(columns) not in widths:
+        return _refused(line_no, _miscounted(columns, widths), lines[0])
+    return Record(line_no, line, columns, lossy="\ufffd" in text and not _is_utf8(line))
+
+
+def _fault(line: bytes, *, closed: bool) -> str | None:
+    if len(line) > RECORD_LIMIT_BYTES:
+        return "longer than 64 KiB"
+    if b"\0" in line:
+        return "holds a NUL byte"
+    return None if closed else "a quote is not closed"
+
+
+def _is_utf8(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _miscounted(columns: list[str], widths: range) -> str:
+    return f"{len(columns)} columns instead of {widths.start} to {widths.stop - 1}"
+
+
+def _refused(line_no: int, reason: str, line: bytes) -> Refused:
+    return Refused(line_no, reason, line[:RAW_LIMIT_BYTES])
