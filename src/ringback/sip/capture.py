@@ -1,0 +1,177 @@
+"""Capture files: any pcap or pcapng in, classic pcap out."""
+
+import struct
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, NamedTuple
+
+import dpkt
+
+from ringback.sip.frames import Defragmenter, SkippedError, ip_packet, udp
+from ringback.sip.packet import Endpoint, Packet, is_rtcp, is_sip
+from ringback.sip.wire import Wire
+
+__all__ = ["Endpoint", "Packet", "Report", "is_rtcp", "is_sip", "read", "write"]
+
+_RECORD_MAX = 16 * 1024 * 1024
+"""Longer than any frame or block of a sane file: what claims more is damaged and would only eat memory."""
+_TIME_MAX_US = (1 << 32) * 1_000_000
+"""What classic pcap can say; years that no calendar has come out of damaged files only."""
+_SECTION = b"\x0a\x0d\x0d\x0a"
+_INTERFACE, _OLD_PACKET, _PACKET = 1, 2, 6
+_LINKTYPE_RAW = 101
+
+Record = tuple[int, int, bytes]
+"""µs, link type, frame."""
+
+
+@dataclass(slots=True)
+class Report:
+    """How reading went: packets given, how many of them the capture had cut short, frames left out by reason."""
+
+    read: int = 0
+    cut: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+class _DamagedError(Exception):
+    """The file cannot be read beyond this point; its text says why."""
+
+
+class _Input:
+    """A file that gives whole records or says that it is damaged; dpkt checks neither."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.magic = self._ahead = file.read(4)
+
+    def read(self, size: int) -> bytes:
+        """``size`` bytes; none at the end of the file."""
+        if not 0 <= size <= _RECORD_MAX:
+            raise _DamagedError("record of an impossible length")
+        data = self._ahead + self._file.read(size - len(self._ahead))
+        self._ahead = b""
+        if len(data) < size and data:
+            raise _DamagedError("file ends inside a record")
+        return data
+
+
+class _Interface(NamedTuple):
+    """``ticks_per_s`` and ``offset_s``: how its times are meant (pcapng section 4.2, if_tsresol, if_tsoffset)."""
+
+    link_type: int
+    ticks_per_s: int
+    offset_s: int
+
+
+def read(file: BinaryIO, report: Report | None = None) -> Iterator[Packet]:
+    """The UDP packets of a pcap or pcapng file in its order; ``report`` counts what was left out and why.
+
+    Never raises for what is in the file: a foreign, damaged or truncated one gives what came before the damage.
+    """
+    report = Report() if report is None else report
+    defragmenter = Defragmenter()
+    try:
+        for at_us, link_type, frame in _records(_Input(file)):
+            packet = _packet(at_us, link_type, frame, defragmenter, report)
+            if packet is not None:
+                report.read += 1
+                yield packet
+    except _DamagedError as damage:
+        report.skipped[str(damage)] += 1
+    if defragmenter.unfinished:
+        report.skipped["fragments missing"] += defragmenter.unfinished
+
+
+def write(packets: Iterable[Packet]) -> Iterator[bytes]:
+    """A classic pcap file in pieces: microseconds, raw IP (link type 101), packets in the order given.
+
+    Long UDP messages become IP fragments, other transports segments of TCP streams; see Wire.ip_packets.
+    """
+    wire = Wire()
+    yield struct.pack("<IHHiIII", dpkt.pcap.TCPDUMP_MAGIC, 2, 4, 0, 0, 0x40000, _LINKTYPE_RAW)
+    for packet in packets:
+        seconds, microseconds = divmod(packet.at_us, 1_000_000)
+        for frame in wire.ip_packets(packet):
+            yield struct.pack("<4I", seconds, microseconds, len(frame), len(frame)) + frame
+
+
+def _packet(at_us: int, link_type: int, frame: bytes, defragmenter: Defragmenter, report: Report) -> Packet | None:
+    try:
+        if not 0 <= at_us < _TIME_MAX_US:
+            raise SkippedError("impossible time")
+        datagram = defragmenter.add(at_us, ip_packet(link_type, frame))
+        if datagram is None:
+            return None
+        src, dst, payload, cut = udp(datagram)
+    except SkippedError as reason:
+        report.skipped[str(reason)] += 1
+        return None
+    report.cut += cut
+    return Packet(at_us, "UDP", src, dst, payload)
+
+
+def _records(file: _Input) -> Iterator[Record]:
+    try:
+        yield from _pcapng(file) if file.magic == _SECTION else _pcap(file)
+    except (dpkt.Error, ValueError, struct.error) as error:
+        raise _DamagedError("not a capture file or damaged") from error
+
+
+def _pcap(file: _Input) -> Iterator[Record]:
+    reader = dpkt.pcap.Reader(file)
+    # The upper bits of the field say how long frame check sequences are.
+    link_type = reader.datalink() & 0xFFFF
+    for at_s, frame in reader:
+        yield round(at_s * 1_000_000), link_type, frame
+
+
+def _pcapng(file: _Input) -> Iterator[Record]:
+    """Every interface with its own link type and clock; dpkt's reader knows only one."""
+    interfaces: list[_Interface] = []
+    order = "<"
+    while head := file.read(8):
+        if head[:4] == _SECTION:
+            order = _skip_section(file, head)
+            interfaces = []
+            continue
+        kind, length = struct.unpack(order + "II", head)
+        block = head + file.read(length - 8)
+        if kind == _INTERFACE:
+            interfaces.append(_interface(order, block))
+        elif kind in {_PACKET, _OLD_PACKET}:
+            yield _record(order, kind, block, interfaces)
+
+
+def _skip_section(file: _Input, head: bytes) -> str:
+    """Reads a section header to its end; the byte order of the section as ``struct`` writes it."""
+    order = "<" if (mark := file.read(4)) == b"\x4d\x3c\x2b\x1a" else ">"
+    if order == ">" and mark != b"\x1a\x2b\x3c\x4d":
+        raise _DamagedError("not a capture file or damaged")
+    file.read(struct.unpack(order + "I", head[4:])[0] - 12)
+    return order
+
+
+def _interface(order: str, block: bytes) -> _Interface:
+    kind = dpkt.pcapng.InterfaceDescriptionBlockLE if order == "<" else dpkt.pcapng.InterfaceDescriptionBlock
+    description = kind(block)
+    ticks_per_s, offset_s = 1_000_000, 0
+    for option in description.opts:
+        if option.code == dpkt.pcapng.PCAPNG_OPT_IF_TSRESOL:
+            exponent = int.from_bytes(option.data[:1], "big")
+            ticks_per_s = 2 ** (exponent & 127) if exponent & 128 else 10**exponent
+        elif option.code == dpkt.pcapng.PCAPNG_OPT_IF_TSOFFSET:
+            (offset_s,) = struct.unpack(order + "q", option.data)
+    return _Interface(description.linktype, ticks_per_s, offset_s)
+
+
+def _record(order: str, kind: int, block: bytes, interfaces: list[_Interface]) -> Record:
+    """An Enhanced Packet Block or its predecessor, whose interface number has half the length (section 4.3)."""
+    (number,) = struct.unpack_from(order + ("I" if kind == _PACKET else "H"), block, 8)
+    high, low, length = struct.unpack_from(order + "3I", block, 12)
+    if number >= len(interfaces):
+        raise _DamagedError("packet of an unknown interface")
+    link_type, ticks_per_s, offset_s = interfaces[number]
+    at_us = (high << 32 | low) * 1_000_000 // ticks_per_s + offset_s * 1_000_000
+    return at_us, link_type, block[28 : 28 + length]

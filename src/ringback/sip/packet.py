@@ -1,0 +1,47 @@
+"""What a capture holds: one datagram or stream message, with its time and its two ends."""
+
+import re
+from typing import NamedTuple
+
+RTCP_TYPES = range(200, 208)
+"""SR, RR, SDES, BYE, APP (RFC 3550 section 12.1), RTPFB, PSFB (RFC 4585), XR (RFC 3611)."""
+
+_SIP_START = re.compile(rb"[\r\n]*(?:SIP/\d|[A-Za-z0-9.!%*_+`'~-]{1,32}[ \t]+[^\r\n]{1,4096}[ \t]SIP/\d)", re.I)
+
+
+class Endpoint(NamedTuple):
+    """One end of a packet. ``ip`` is the text form that ``inet_ntop`` gives, so that equal ends are equal texts."""
+
+    ip: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.ip}]:{self.port}" if ":" in self.ip else f"{self.ip}:{self.port}"
+
+
+class Packet(NamedTuple):
+    """One captured message. ``at_us``: microseconds since 1970, UTC. ``transport``: ``UDP``, ``TCP``, ``TLS``, …"""
+
+    at_us: int
+    transport: str
+    src: Endpoint
+    dst: Endpoint
+    payload: bytes
+
+
+def is_sip(payload: bytes) -> bool:
+    """Whether this starts as a SIP request or response does (RFC 3261 section 7); the rest may be damaged."""
+    return _SIP_START.match(payload) is not None
+
+
+def is_rtcp(payload: bytes) -> bool:
+    """Whether this is a compound or reduced-size RTCP packet: a chain of headers that ends where the payload does.
+
+    RFC 3550 section 6.4 and appendix A.2; RFC 5506. SRTCP, whose trailer breaks the chain, is not.
+    """
+    start = 0
+    while start + 4 <= len(payload):
+        if payload[start] >> 6 != 2 or payload[start + 1] not in RTCP_TYPES:
+            return False
+        start += 4 * (int.from_bytes(payload[start + 2 : start + 4], "big") + 1)
+    return 0 < start == len(payload)

@@ -1,0 +1,91 @@
+"""The part of a session description that says where media go and which way (RFC 4566, RFC 3264)."""
+
+import socket
+from typing import NamedTuple
+
+from ringback.sip.packet import Endpoint
+
+DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
+
+
+class Media(NamedTuple):
+    """One stream. ``rtcp``: every address its reports may come to. ``direction``: as the sender of the SDP sees it."""
+
+    kind: str
+    rtp: Endpoint
+    rtcp: frozenset[Endpoint]
+    direction: str
+
+
+class _Section:
+    """The lines of the session or of one stream, as far as they matter here."""
+
+    def __init__(self, address: str = "", direction: str = "sendrecv") -> None:
+        self.kind, self.port = "", 0
+        self.address, self.direction = address, direction
+        self.rtcp_port, self.rtcp_address, self.multiplexed = 0, "", False
+
+    def add(self, key: str, value: str) -> None:
+        if key == "c":
+            self.address = _address(value)
+        elif value in DIRECTIONS:
+            self.direction = value
+        elif value == "rtcp-mux":
+            self.multiplexed = True
+        elif value.startswith("rtcp:"):
+            self._add_rtcp(value[5:])
+
+    def media(self) -> Media:
+        """RTCP is on the next port (RFC 3550 section 11), where a=rtcp says (RFC 3605), or with the RTP (RFC 5761)."""
+        named = Endpoint(self.rtcp_address or self.address, self.rtcp_port or self.port + 1)
+        rtp = Endpoint(self.address, self.port)
+        # A connection address of 0.0.0.0 is how RFC 2543 put a call on hold (RFC 3264 section 8.4).
+        held = self.address == "0.0.0.0" and self.direction == "sendrecv"  # noqa: S104
+        rtcp = frozenset({named, rtp} if self.multiplexed else {named})
+        return Media(self.kind, rtp, rtcp, "sendonly" if held else self.direction)
+
+    def _add_rtcp(self, value: str) -> None:
+        """``port [IN IP4 address]``: RFC 3605 section 2.1."""
+        port, _, connection = value.partition(" ")
+        self.rtcp_port = _port(port)
+        if connection:
+            self.rtcp_address = _address(connection)
+
+
+def media(body: bytes) -> list[Media]:
+    """The streams of an SDP body, also of one inside a multipart body; those refused (port 0) left out."""
+    session = current = _Section()
+    streams: list[_Section] = []
+    text = body[max(body.find(b"v=0"), 0) :].decode("latin-1")
+    for line in text.splitlines():
+        key, equals, value = line.strip().partition("=")
+        if key == "m" and equals:
+            current = _Section(session.address, session.direction)
+            current.kind, current.port = _stream(value)
+            streams.append(current)
+        elif key in {"c", "a"}:
+            current.add(key, value.strip())
+    return [stream.media() for stream in streams if stream.port]
+
+
+def _stream(value: str) -> tuple[str, int]:
+    words = value.split()
+    if len(words) < 2:
+        return value, 0
+    return words[0], _port(words[1].partition("/")[0])
+
+
+def _port(text: str) -> int:
+    """0 where it is none."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 and int(text) < 65535 else 0
+
+
+def _address(connection: str) -> str:
+    """``IN IP4 192.0.2.1/127`` → ``192.0.2.1``, in the form of Endpoint where it is an address."""
+    words = connection.split()
+    text = words[-1].partition("/")[0] if words else ""
+    family = socket.AF_INET6 if ":" in text else socket.AF_INET
+    try:
+        return socket.inet_ntop(family, socket.inet_pton(family, text))
+    except (OSError, ValueError):
+        return text

@@ -1,0 +1,76 @@
+"""The text trace of a call: what was sent, when, from where to where."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+
+from ringback.sip.message import decoded
+from ringback.sip.order import causal
+from ringback.sip.packet import Packet, is_rtcp
+from ringback.sip.rtcp import Report, ReportBlock, reports
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def text(packets: Iterable[Packet]) -> Iterator[str]:
+    """In causal order every SIP message as it was sent, under a line of time (UTC), transport, source and
+    destination, and one line for every RTCP packet. What is neither is left out; nothing yields nothing.
+    """
+    clocks = RoundTrips()
+    for packet, message in causal(packets):
+        if message is not None:
+            yield f"{_line(packet)}\n{_closed(decoded(packet.payload))}\n"
+        elif is_rtcp(packet.payload):
+            told = "; ".join(_report(packet.at_us, report, clocks) for report in reports(packet.payload))
+            yield f"{_line(packet)} RTCP {told}\n\n"
+
+
+class RoundTrips:
+    """Round trips by the sender reports that went by (RFC 3550 section 6.4.1), as seen from where was captured.
+
+    From a sender report to the report that names it, less what the other end says it waited. Both times are of the
+    capture's clock, so no other clock needs to be right; beside the sender it is the whole round trip.
+    """
+
+    def __init__(self) -> None:
+        self._sent_at_us: dict[tuple[int, int], int] = {}
+
+    def sent(self, at_us: int, report: Report) -> None:
+        if report.ntp:
+            self._sent_at_us.setdefault((report.ssrc, report.ntp), at_us)
+
+    def round_trip_us(self, at_us: int, block: ReportBlock) -> int | None:
+        """None where the sender report was not captured."""
+        sent_at_us = self._sent_at_us.get((block.ssrc, block.last_sr))
+        if sent_at_us is None:
+            return None
+        return max(at_us - sent_at_us - round(block.delay_s * 1_000_000), 0)
+
+
+def _line(packet: Packet) -> str:
+    at = _EPOCH + timedelta(microseconds=packet.at_us)
+    return f"{at:%Y-%m-%d %H:%M:%S.%f} {packet.transport} {packet.src} -> {packet.dst}"
+
+
+def _closed(message: str) -> str:
+    return message if message.endswith("\n") else message + "\n"
+
+
+def _report(at_us: int, report: Report, clocks: RoundTrips) -> str:
+    clocks.sent(at_us, report)
+    words = [report.kind, f"ssrc={report.ssrc:#010x}"]
+    if report.kind == "SR":
+        words += [f"packets={report.packets}", f"octets={report.octets}"]
+    if report.text:
+        words.append(f"{'cname' if report.kind == 'SDES' else 'reason'}={_printable(report.text)}")
+    return ", ".join([" ".join(words), *(_heard(at_us, block, clocks) for block in report.blocks)])
+
+
+def _heard(at_us: int, block: ReportBlock, clocks: RoundTrips) -> str:
+    line = f"of {block.ssrc:#010x} fraction_lost={block.fraction_lost:.1%} lost={block.lost} jitter={block.jitter}"
+    round_trip_us = clocks.round_trip_us(at_us, block)
+    return line if round_trip_us is None else f"{line} round_trip={round_trip_us / 1000:.3f}ms"
+
+
+def _printable(words: str) -> str:
+    """One report stays one line whatever its text holds."""
+    return "".join(one if one.isprintable() else "?" for one in words)
