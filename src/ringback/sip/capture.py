@@ -4,6 +4,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import BinaryIO, NamedTuple
 
 import dpkt
@@ -124,7 +125,9 @@ def _pcap(file: _Input) -> Iterator[Record]:
     # The upper bits of the field say how long frame check sequences are.
     link_type = reader.datalink() & 0xFFFF
     for at_s, frame in reader:
-        yield round(at_s * 1_000_000), link_type, frame
+        # A Decimal has nanoseconds, which are cut off; a float is the nearest to whole microseconds.
+        at_us = int(at_s * 1_000_000) if isinstance(at_s, Decimal) else round(at_s * 1_000_000)
+        yield at_us, link_type, frame
 
 
 def _pcapng(file: _Input) -> Iterator[Record]:
