@@ -143,10 +143,11 @@ def _by_plan(bare: str, plan: _Plan) -> str | None:
     if bare.startswith("00"):
         return _abroad(bare) if plan.dials_00 else None
     if bare.startswith("0"):
-        return plan.code + bare[1:] if plan.drops_0 and len(bare) - 1 in plan.lengths else None
+        fits = plan.drops_0 and len(bare) - 1 in plan.lengths
+        return _within(plan.code + bare[1:], _SHORTEST) if fits else None
     longer = len(bare) > max(plan.lengths)
     fits = longer and bare.startswith(plan.code) and len(bare) - len(plan.code) in plan.lengths
-    return bare if fits else None
+    return _within(bare, _SHORTEST) if fits else None
 
 
 @lru_cache(maxsize=32_768)
@@ -167,7 +168,8 @@ def _nationally(text: str, country: str | None) -> str | None:
     ]
     assigned = [found for found in possible if phonenumbers.is_valid_number(found)]
     for found in assigned + possible:
-        return phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+        e164 = phonenumbers.format_number(found, phonenumbers.PhoneNumberFormat.E164)
+        return _within(e164.removeprefix("+"), _SHORTEST)
     return None
 
 
