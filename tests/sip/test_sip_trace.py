@@ -35,7 +35,7 @@ def heard(ssrc: int, fraction: int, lost: int, jitter: int, last_sr: int = 0, de
     return struct.pack("!6I", ssrc, fraction << 24 | lost & 0xFFFFFF, 7, jitter, last_sr, delay)
 
 
-SDES = bytes.fromhex("81ca0005 00000001 01 09") + b"alice@atl" + bytes(5)
+SDES = bytes.fromhex("81ca0004 00000001 01 09") + b"alice@atl" + bytes(1)
 BYE = bytes.fromhex("81cb0003 00000001 05") + b"gone\n" + bytes(2)
 
 
