@@ -131,9 +131,9 @@ def test_any_bytes_are_scanned(raw: bytes) -> None:
         ("sip:bob@b.com;tag=x", Address("", "sip:bob@b.com", "bob", "x")),
         ("<sip:bob@b.com;tag=inside>", Address("", "sip:bob@b.com;tag=inside", "bob", "")),
         (r'"A \"B\" <C>, D" <sip:a@h> ;TAG = q', Address('A "B" <C>, D', "sip:a@h", "a", "q")),
-        ("Anonymous <sip:anonymous@anonymous.invalid>", Address("Anonymous", "sip:anonymous@anonymous.invalid", "anonymous", "")),  # noqa: E501
+        ("Anonymous <sip:anonymous@anonymous.invalid>", Address("Anonymous", "sip:anonymous@anonymous.invalid", "anonymous", "")),
         ('"unclosed <sip:a@h>', Address('"unclosed', "sip:a@h", "a", "")),
-        ("<tel:+1-201-555-0123;phone-context=x>", Address("", "tel:+1-201-555-0123;phone-context=x", "+1-201-555-0123", "")),  # noqa: E501
+        ("<tel:+1-201-555-0123;phone-context=x>", Address("", "tel:+1-201-555-0123;phone-context=x", "+1-201-555-0123", "")),
         ("<sip:a@h>, <sip:b@h>;tag=second", Address("", "sip:a@h", "a", "second")),
         ("", Address("", "", "", "")),
     ],
