@@ -1,11 +1,12 @@
 """INVITE dialogs to media sessions, by the flows of RFC 3665 and RFC 5359."""
 
 import pytest
-from sip_flows import CALL_ID, PEOPLE, START_US, flow
 
 from ringback.sip import causes
 from ringback.sip.dialogs import MediaSession, Status, media_sessions, party
 from ringback.sip.packet import Endpoint, Packet
+
+from .sip_flows import CALL_ID, PEOPLE, START_US, flow
 
 ANSWERED = """
     0.0   alice > bob    INVITE      1  sdp=sendrecv  User-Agent=Phone_1.0

@@ -5,12 +5,13 @@ import struct
 
 from hypothesis import given
 from hypothesis import strategies as st
-from sip_flows import START_US, flow
 
 from ringback.sip.order import causal
 from ringback.sip.packet import Endpoint, Packet
 from ringback.sip.rtcp import Report, ReportBlock, reports
 from ringback.sip.trace import text
+
+from .sip_flows import START_US, flow
 
 A, B = Endpoint("192.0.2.101", 4001), Endpoint("2001:db8::1", 4003)
 
