@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sounds import heard, tone
 
 from ringback.media.audio import BrokenAudio
 from ringback.media.encoder import Encoder, EncoderUnavailable, encode_isolated
+from tests.media.sounds import heard, tone
 
 
 @pytest.fixture

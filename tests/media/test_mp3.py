@@ -6,10 +6,10 @@ from pathlib import Path
 
 import av
 import pytest
-from sounds import LEVEL, click, converted, frequency, heard, loudness, peak_at_s, tone
 
 from ringback.media.audio import BrokenAudio
 from ringback.media.mp3 import encode
+from tests.media.sounds import LEVEL, click, converted, frequency, heard, loudness, peak_at_s, tone
 
 
 def wav_gsm(path: Path, seconds: float) -> Path:
