@@ -1,0 +1,92 @@
+"""The composition root: builds everything from the settings, and owns start and stop."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+import structlog
+
+from ringback import pages
+from ringback.blobs import open_blobs
+from ringback.errors import RingbackError
+from ringback.identity.idle import IdleTokens
+from ringback.jobs.kinds import kinds
+from ringback.jobs.worker import Workers
+from ringback.resources import ENDPOINTS
+from ringback.rest.asgi import Application
+from ringback.rest.metrics import Metrics
+from ringback.services import Clock, Services
+from ringback.settings import Settings
+from ringback.store import migrate
+from ringback.store.engines import open_database
+from ringback.store.lists import Lists
+
+log = structlog.get_logger()
+
+FLUSH_S = 1.0
+
+
+def system_clock() -> int:
+    return int(time.time())
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    services: Services
+    workers: Workers
+    application: Application
+
+
+def open_services(settings: Settings, clock: Clock = system_clock) -> Services:
+    """Opens the database (migrating an embedded one, checking another) and the object store."""
+    if settings.is_embedded():
+        migrate.upgrade(settings.database_url())
+    else:
+        migrate.check(settings.database_url())
+    return Services(
+        settings=settings,
+        database=open_database(settings.database_url(), settings.query_timeout_s),
+        lists=Lists(),
+        blobs=open_blobs(settings.blobs_url()),
+        idle=IdleTokens(),
+        clock=clock,
+    )
+
+
+def build(services: Services) -> App:
+    metrics = Metrics()
+    workers = Workers(services, kinds(ENDPOINTS), metrics)
+    return App(services, workers, Application(services, ENDPOINTS, pages.endpoints(metrics), metrics))
+
+
+@contextmanager
+def running(app: App) -> Iterator[App]:
+    """Workers and the token flusher run inside; at the end what is in memory is written and all is closed."""
+    stop = threading.Event()
+    flusher = threading.Thread(target=_flush_until, args=(stop, app.services), name="idle-tokens", daemon=True)
+    flusher.start()
+    app.workers.start()
+    try:
+        yield app
+    finally:
+        app.workers.stop()
+        stop.set()
+        flusher.join()
+        app.services.database.close()
+
+
+def _flush_until(stop: threading.Event, services: Services) -> None:
+    flush: Callable[[], None] = partial(services.idle.flush, services.database)
+    while not stop.wait(FLUSH_S):
+        _tried(flush)
+    _tried(flush)
+
+
+def _tried(flush: Callable[[], None]) -> None:
+    try:
+        flush()
+    except RingbackError as error:
+        log.warning("token times wait for the database", error=str(error))

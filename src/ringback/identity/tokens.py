@@ -1,0 +1,102 @@
+"""Tokens: 40 hexadecimal characters for the caller, a hash for us, a handle that names but opens nothing."""
+
+import base64
+import binascii
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+
+from ringback.errors import BadCredentialsHeader, Unauthorized
+from ringback.identity.idle import IdleTokens
+from ringback.rest.access import Caller, policies_of, strongest
+from ringback.store.database import Db, first
+
+SESSION_IDLE_S = 30 * 60
+SESSION, API = "session", "api"
+
+_FIND = """
+    SELECT k.expiry_s, k.last_used_at, u.id, u.customer_id, u.first_name, u.last_name, u.roles, u.is_root, u.email,
+        (SELECT string_agg(p.policies, '\n')
+         FROM usergroup_users g
+         JOIN usergrouppolicy_usergroups l ON l.customer_id = g.customer_id AND l.usergroup_id = g.usergroup_id
+         JOIN usergrouppolicies p ON p.customer_id = l.customer_id AND p.id = l.usergrouppolicy_id
+         WHERE g.customer_id = u.customer_id AND g.user_id = u.id)
+    FROM tokens k
+    JOIN users u ON u.customer_id = k.customer_id AND u.id = k.user_id
+    JOIN customers c ON c.id = k.customer_id
+    WHERE k.hash = :hash AND u.active = 1 AND c.deleted_at IS NULL
+"""
+
+
+def new_token() -> str:
+    return secrets.token_hex(20)
+
+
+def hash_of(token: str) -> str:
+    """Tokens are random, so a plain hash keeps them as well as a slow one would."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def add(
+    db: Db, customer_id: int, user_id: int, *, kind: str, expiry_s: int | None, now: int, **columns: str | None
+) -> tuple[str, str]:
+    """Makes a token; returns it and its handle. `columns`: name, ip, user_agent."""
+    token, handle = new_token(), new_token()
+    row = {
+        "hash": hash_of(token),
+        "handle": handle,
+        "customer_id": customer_id,
+        "user_id": user_id,
+        "kind": kind,
+        "expiry_s": expiry_s,
+        "created_at": now,
+        "last_used_at": now,
+        **columns,
+    }
+    db.load("tokens", list(row), [list(row.values())])
+    return token, handle
+
+
+def identify(db: Db, token: str, named: str | None, idle: IdleTokens, now: int) -> Caller:
+    """The caller of a token; resets its idle timer. `named` is the user (id or e-mail) that Basic gave beside it."""
+    token_hash = hash_of(token)
+    row = first(db, _FIND, {"hash": token_hash})
+    if row is None:
+        raise Unauthorized
+    expiry_s, stored_at, user_id, customer_id, first_name, last_name, roles, is_root, email, policies = row
+    if expiry_s and now - idle.last_used(token_hash, stored_at) > expiry_s:
+        raise Unauthorized
+    if named and named.lower() not in (str(user_id), email.lower()):
+        raise Unauthorized
+    idle.touch(token_hash, now, stored_at)
+    return Caller(
+        customer_id=customer_id,
+        user_id=user_id,
+        name=" ".join(part for part in (first_name, last_name) if part) or email,
+        role=strongest(json.loads(roles)),
+        is_root=bool(is_root),
+        policies=frozenset() if is_root or not policies else policies_of(policies.split("\n")),
+        token_hash=token_hash,
+    )
+
+
+def credentials(headers: Mapping[str, str]) -> tuple[str, str | None]:
+    """The token of a request, and the user that HTTP Basic names beside it. Unauthorized when there is none."""
+    token = headers.get("x-auth-token")
+    if token:
+        return token, None
+    return _basic(headers.get("authorization", ""))
+
+
+def _basic(header: str) -> tuple[str, str | None]:
+    scheme, _, rest = header.partition(" ")
+    if scheme.lower() != "basic":
+        raise Unauthorized
+    try:
+        user, separator, token = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        raise BadCredentialsHeader from None
+    if not separator:
+        raise BadCredentialsHeader
+    return token, user or None

@@ -1,0 +1,18 @@
+"""The catalogue of job kinds: one line each."""
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+from ringback.jobs import drop_blobs
+from ringback.jobs.worker import Run
+from ringback.rest import wipes
+from ringback.rest.endpoint import Endpoint
+
+
+def kinds(endpoints: Iterable[Endpoint]) -> Mapping[str, Run]:
+    """What each kind of job does; wipes know their collections from the rows of the API."""
+    wiping = {each.path: each for each in endpoints if isinstance(each, wipes.WipeEndpoint)}
+    return {
+        wipes.KIND: partial(wipes.run, wiping),
+        drop_blobs.KIND: drop_blobs.run,
+    }

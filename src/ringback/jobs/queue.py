@@ -1,0 +1,86 @@
+"""The table of jobs: enqueued in the caller's transaction, claimed by one worker at a time, tried again, never lost.
+
+A job that runs holds a lease, which its worker renews; when the process dies the lease ends and another worker takes the
+job up again. So work is done in steps that can be repeated. A finished job has no row; one that failed five times stays as
+`dead` with its error, for the administrator.
+"""
+
+import json
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ringback.store import rows, schema
+from ringback.store.database import Db, first
+
+LEASE_S = 15
+ATTEMPTS = 5
+WAITING, RUNNING, DEAD = "waiting", "running", "dead"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    id: int
+    customer_id: int
+    kind: str
+    args: Mapping[str, Any]
+    attempts: int
+
+
+def enqueue(
+    db: Db,
+    customer_id: int,
+    kind: str,
+    args: Mapping[str, Any],
+    *,
+    now: int,
+    key: str | None = None,
+    claimed: bool = False,
+) -> int:
+    """Adds a job; returns its id. `key`: at most one job of a kind and key. `claimed`: the caller runs it right away."""
+    row = {
+        "kind": kind,
+        "args": json.dumps(args, ensure_ascii=False),
+        "state": RUNNING if claimed else WAITING,
+        "attempts": int(claimed),
+        "run_at": now,
+        "lease_until": now + LEASE_S if claimed else 0,
+        "created_at": now,
+        "unique_key": key,
+    }
+    return rows.insert(db, schema.jobs, customer_id, [row])[0]
+
+
+def claim(db: Db, now: int) -> Job | None:
+    """The next job that is due or whose worker has died, now leased to the caller."""
+    lock = " FOR UPDATE SKIP LOCKED" if db.engine == "postgres" else ""
+    sql = f"""
+        UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_until = :until
+        WHERE id = (
+            SELECT id FROM jobs
+            WHERE (state = 'waiting' AND run_at <= :now) OR (state = 'running' AND lease_until < :now)
+            ORDER BY run_at, id LIMIT 1{lock}
+        )
+        RETURNING id, customer_id, kind, args, attempts
+    """
+    row = first(db, sql, {"now": now, "until": now + LEASE_S})
+    return None if row is None else Job(row[0], row[1], row[2], json.loads(row[3]), row[4])
+
+
+def renew(db: Db, job_id: int, now: int) -> None:
+    db.run("UPDATE jobs SET lease_until = :until WHERE id = :id", {"until": now + LEASE_S, "id": job_id})
+
+
+def finish(db: Db, job_id: int) -> None:
+    db.run("DELETE FROM jobs WHERE id = :id", {"id": job_id})
+
+
+def fail(db: Db, job: Job, error: str, now: int) -> bool:
+    """Puts the job back with a growing, jittered delay, or gives it up. True when it is dead."""
+    dead = job.attempts >= ATTEMPTS
+    delay_s = 2**job.attempts * random.uniform(1, 2)  # noqa: S311 (jitter, no secret)
+    sql = "UPDATE jobs SET state = :state, error = :error, run_at = :at, lease_until = 0 WHERE id = :id"
+    state = DEAD if dead else WAITING
+    db.run(sql, {"state": state, "error": error[:1000], "at": now + int(delay_s), "id": job.id})
+    return dead

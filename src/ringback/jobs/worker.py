@@ -1,0 +1,102 @@
+"""Workers: threads that claim jobs, run them by their kind, and renew their leases meanwhile."""
+
+import threading
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from ringback.errors import RingbackError
+from ringback.jobs import queue
+from ringback.rest.metrics import Metrics
+from ringback.services import Services
+
+log = structlog.get_logger()
+
+POLL_S = 0.5
+RENEW_S = 4.0
+
+Run = Callable[[Services, queue.Job], None]
+"""Does a job in repeatable steps, each in a transaction of its own; may raise. The worker ends the job afterwards."""
+
+
+class Workers:
+    """Call `wake` after enqueueing to skip the wait. `stop` lets running jobs reach the end of their step."""
+
+    def __init__(self, services: Services, kinds: Mapping[str, Run], metrics: Metrics, threads: int = 2) -> None:
+        self.services = services
+        self.kinds = kinds
+        self.metrics = metrics
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._running: set[int] = set()
+        self._threads = [threading.Thread(target=self._loop, name=f"job-{n}", daemon=True) for n in range(threads)]
+        self._threads.append(threading.Thread(target=self._keep, name="job-leases", daemon=True))
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._wake.set()
+        for thread in self._threads:
+            thread.join(timeout=10)
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def run_one(self) -> bool:
+        """Claims and runs one job; False when none was due."""
+        now = self.services.clock()
+        job = self.services.database.write(lambda db: queue.claim(db, now))
+        if job is None:
+            return False
+        self.run(job)
+        return True
+
+    def run(self, job: queue.Job) -> None:
+        """Runs a claimed job to its end or failure; never raises."""
+        self._running.add(job.id)
+        try:
+            self.kinds[job.kind](self.services, job)
+            self.services.database.write(lambda db: queue.finish(db, job.id))
+            self.metrics.jobs.labels(job.kind, "done").inc()
+        except Exception as error:
+            self._failed(job, error)
+        finally:
+            self._running.discard(job.id)
+
+    def _failed(self, job: queue.Job, error: Exception) -> None:
+        now = self.services.clock()
+        text = f"{type(error).__name__}: {error}"
+        log.warning("job failed", kind=job.kind, job=job.id, attempt=job.attempts, error=text, exc_info=error)
+        try:
+            dead = self.services.database.write(lambda db: queue.fail(db, job, text, now))
+        except RingbackError:
+            return  # the database is away: the lease ends by itself
+        self.metrics.jobs.labels(job.kind, "dead" if dead else "retry").inc()
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            if not self._try_one():
+                self._wake.wait(POLL_S)
+                self._wake.clear()
+
+    def _try_one(self) -> bool:
+        try:
+            return self.run_one()
+        except RingbackError as error:
+            log.warning("jobs wait for the database", error=str(error))
+            self._stopping.wait(POLL_S)
+            return False
+
+    def _keep(self) -> None:
+        while not self._stopping.wait(RENEW_S):
+            for job_id in list(self._running):
+                self._renew(job_id, self.services.clock())
+
+    def _renew(self, job_id: int, now: int) -> None:
+        try:
+            self.services.database.write(lambda db: queue.renew(db, job_id, now))
+        except RingbackError:
+            log.warning("lease not renewed", job=job_id)

@@ -1,0 +1,9 @@
+"""What is served beside the API: health, metrics, the OpenAPI document and the page to browse it."""
+
+from ringback.pages import health
+from ringback.rest.endpoint import Endpoint
+from ringback.rest.metrics import Metrics
+
+
+def endpoints(metrics: Metrics) -> tuple[Endpoint, ...]:
+    return (*health.endpoints(metrics),)

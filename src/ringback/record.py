@@ -1,0 +1,250 @@
+"""Records: what a resource looks like on the wire, and how each attribute is stored, filtered and validated.
+
+A record type is a `Record` with one annotation per attribute, in the order of the answer. An annotation is one of the
+wire types below; it says the JSON type (msgspec), the kind (how a database value becomes a wire value, how a filter value is
+read) and, through `Column`, where the value comes from when that is not the column of the same name.
+
+In the database every value is an integer, a text or NULL (see CONTRIBUTING.md), so a kind has two pure functions:
+`to_wire` and `to_db`.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import UNSET, Meta, Struct
+
+from ringback.calls.numbers import normal
+
+MAX_INT = 2**63 - 1
+MONEY_UNIT = 10_000
+NO_NUL = r"^[^\x00]*$"
+NAME_LENGTH = 255
+TEXT_LENGTH = 65_536
+
+
+class Kind(StrEnum):
+    INT = "int"
+    BOOL = "bool"
+    TEXT = "text"
+    ENUM = "enum"
+    NUMBER = "number"  # a phone number: E.164 digits without +, or whatever text the PBX had
+    TIME = "time"
+    MONEY = "money"
+    JSON = "json"  # stored as JSON text, sent as the value itself
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """What an annotated type is to Ringback."""
+
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Where an attribute comes from, if not from the column of its name: an SQL expression over the row `t`."""
+
+    sql: str
+    filterable: bool = True
+
+
+def _bounded(low: int) -> Meta:
+    return Meta(ge=low, le=MAX_INT)
+
+
+Id = Annotated[int, _bounded(0), Wire(Kind.INT)]
+Int = Annotated[int, _bounded(-(2**63)), Wire(Kind.INT)]
+Count = Annotated[int, _bounded(0), Wire(Kind.INT)]  # a number of things, bytes or seconds
+Flag = Annotated[bool, Wire(Kind.BOOL)]
+Name = Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL), Wire(Kind.TEXT)]
+RequiredName = Annotated[
+    str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=r"^[^\x00]*\S[^\x00]*$"), Wire(Kind.TEXT)
+]
+Text = Annotated[str, Meta(max_length=TEXT_LENGTH, pattern=NO_NUL), Wire(Kind.TEXT)]
+Number = Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL), Wire(Kind.NUMBER)]
+WireTime = Annotated[
+    str,
+    Meta(
+        pattern=r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d$",
+        description="UTC, YYYY-MM-DD HH:MM:SS",
+        examples=["2026-11-22 09:30:00"],
+    ),
+    Wire(Kind.TIME),
+]
+Money = Annotated[float, Wire(Kind.MONEY)]
+Labels = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=50, pattern=NO_NUL)]], Meta(max_length=20), Wire(Kind.JSON)
+]
+Texts = Annotated[
+    list[Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL)]], Meta(max_length=1000), Wire(Kind.JSON)
+]
+Ids = Annotated[list[Annotated[int, _bounded(0)]], Meta(max_length=1000), Wire(Kind.JSON)]
+Object = Annotated[dict[str, Any], Wire(Kind.JSON)]
+
+
+ENUM = Wire(Kind.ENUM)
+"""`Annotated[Literal["O", "I"], ENUM]`: a closed set of texts; filters compare them case-insensitively."""
+
+
+class Record(Struct):
+    """Base of what answers carry. Every attribute is always present; unknown is null."""
+
+
+class Patch(Struct, kw_only=True):
+    """Base of what a request may set. An absent attribute is UNSET: unchanged on PATCH, the default on POST."""
+
+    def given(self) -> dict[str, Any]:
+        """The attributes that the request named, with their decoded values."""
+        values = zip(self.__struct_encode_fields__, msgspec.structs.astuple(self), strict=True)
+        return {name: value for name, value in values if value is not UNSET}
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute:
+    """One attribute of a record, as the query language and the statement builder need it."""
+
+    name: str
+    kind: Kind
+    sql: str
+    nullable: bool
+    filterable: bool = True
+    values: tuple[str, ...] = ()
+
+
+@lru_cache(maxsize=256)
+def attributes(record: type[Struct]) -> Mapping[str, Attribute]:
+    """The attributes of a record type by name, in wire order."""
+    hints = get_type_hints(record, include_extras=True)
+    names = zip(record.__struct_encode_fields__, record.__struct_fields__, strict=True)
+    return {wire: _attribute(wire, hints[name]) for wire, name in names}
+
+
+def _attribute(name: str, hint: Any) -> Attribute:
+    marks = list(_marks(hint))
+    wire = next((mark for mark in marks if isinstance(mark, Wire)), None)
+    if wire is None:
+        raise TypeError(f"attribute {name!r} needs one of the wire types of ringback.record")
+    column = next((mark for mark in marks if isinstance(mark, Column)), Column(f't."{name}"'))
+    filterable = column.filterable and wire.kind is not Kind.JSON
+    return Attribute(name, wire.kind, column.sql, _nullable(hint), filterable, tuple(_literals(hint)))
+
+
+def _marks(hint: Any) -> Any:
+    """All annotations of a type, outermost first, through `X | None`."""
+    if get_origin(hint) is Annotated:
+        inner, *marks = get_args(hint)
+        yield from marks
+        yield from _marks(inner)
+    elif get_origin(hint) in (Union, UnionType):
+        for part in get_args(hint):
+            yield from _marks(part)
+
+
+def _literals(hint: Any) -> Iterator[str]:
+    """The values of a `Literal` inside of a type."""
+    if get_origin(hint) is Literal:
+        yield from get_args(hint)
+    else:
+        for part in get_args(hint):
+            yield from _literals(part)
+
+
+def _nullable(hint: Any) -> bool:
+    if get_origin(hint) is Annotated:
+        return _nullable(get_args(hint)[0])
+    return get_origin(hint) in (Union, UnionType) and NoneType in get_args(hint)
+
+
+# -- database value -> wire value -------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=8192)
+def _day_text(day: int) -> str:
+    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d ")
+
+
+def time_text(at: int | None) -> str | None:
+    """UTC seconds as `YYYY-MM-DD HH:MM:SS`; None stays None."""
+    if at is None:
+        return None
+    day, second = divmod(at, 86_400)
+    return f"{_day_text(day)}{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+
+
+def time_value(text: str) -> int | None:
+    """`YYYY-MM-DD[ HH:MM[:SS]]`, with a space or T, as UTC seconds (no time: 00:00:00); None when it is no such time."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)(?:[ T](\d\d:\d\d(?::\d\d)?)Z?)?", text, re.ASCII)
+    if match is None:
+        return None
+    try:
+        at = datetime.fromisoformat(f"{match[1]}T{match[2] or '00:00'}+00:00")
+    except ValueError:
+        return None
+    return int(at.timestamp())
+
+
+def money_value(value: object) -> int | None:
+    """A JSON number or numeric text as 1/10,000 units; None when it is no finite number in the 64-bit range."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    try:
+        amount = Decimal(str(value))
+        scaled = (amount * MONEY_UNIT).to_integral_value()
+    except (InvalidOperation, ValueError):
+        return None
+    if not amount.is_finite() or abs(scaled) > MAX_INT:
+        return None
+    return int(scaled)
+
+
+def _raw(text: str | None) -> msgspec.Raw | None:
+    return None if text is None else msgspec.Raw(text.encode())
+
+
+def _money(amount: int | None) -> float | None:
+    return None if amount is None else amount / MONEY_UNIT
+
+
+def _flag(value: int | None) -> bool | None:
+    return None if value is None else value != 0
+
+
+TO_WIRE: Mapping[Kind, Callable[[Any], Any]] = {
+    Kind.TIME: time_text,
+    Kind.MONEY: _money,
+    Kind.BOOL: _flag,
+    Kind.JSON: _raw,
+}
+
+
+# -- wire value -> database value -------------------------------------------------------------------------------------
+
+
+def json_text(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+TO_DB: Mapping[Kind, Callable[[Any], Any]] = {
+    Kind.TIME: lambda value: None if value is None else time_value(value),
+    Kind.MONEY: lambda value: None if value is None else money_value(value),
+    Kind.BOOL: lambda value: None if value is None else int(value),
+    Kind.JSON: json_text,
+    Kind.NUMBER: lambda value: None if value is None else normal(value),
+}
+
+
+def to_db(record: type[Struct], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Decoded wire values by attribute as database values; the record (or patch) type tells each one's kind."""
+    known = attributes(record)
+    return {
+        name: TO_DB[known[name].kind](value) if known[name].kind in TO_DB else value for name, value in values.items()
+    }

@@ -1,0 +1,1 @@
+"""Call Me Back: widgets on web sites and who used them."""

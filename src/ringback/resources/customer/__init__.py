@@ -1,0 +1,1 @@
+"""Who is there: customers, users, teams, queues, contacts, sessions."""

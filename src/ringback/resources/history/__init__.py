@@ -1,0 +1,1 @@
+"""What happened: calls, recordings, signalling, messages."""

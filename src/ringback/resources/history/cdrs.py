@@ -1,0 +1,149 @@
+"""CDRs: one row per hop of a call (reference page "History", model CDR)."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import UNSET, UnsetType
+
+from ringback.record import (
+    ENUM,
+    Column,
+    Count,
+    Flag,
+    Id,
+    Labels,
+    Money,
+    Name,
+    Number,
+    Object,
+    Patch,
+    Record,
+    Text,
+    WireTime,
+    json_text,
+)
+from ringback.resources.history import csv
+from ringback.rest import replies
+from ringback.rest.access import Policy
+from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
+from ringback.rest.verbs import dictionary, listed, shown
+from ringback.rest.wipes import cleared
+from ringback.store import cdrs as store
+from ringback.store import rows, schema
+from ringback.store.listing import Listing, Tally
+
+Type = Annotated[Literal["O", "I", "M"], ENUM]
+Disposition = Annotated[Literal["INITIAL", "RINGING", "CONNECTED", "ON_HOLD", "VM"], ENUM]
+Destination = Annotated[Literal["in", "out", "webcall", "callmeback"], ENUM]
+
+
+class Cdr(Record):
+    """The model table of the reference page, then what READING calls `besides`."""
+
+    id: Id
+    duration: Count
+    live_id: Id
+    parent_live_id: Id | None
+    user_id: Id | None
+    sip_endpoint_id: Id | None
+    server_id: Id | None
+    type: Type
+    calldate: WireTime
+    clid: Name | None
+    src_id: Name | None
+    src_name: Name | None
+    src: Number | None
+    src_ua: Name | None
+    src_codec: Name | None
+    dst_id: Name | None
+    dst: Number | None
+    dst_name: Name | None
+    dst_ua: Name | None
+    dst_codec: Name | None
+    billsec: Count
+    disposition: Disposition
+    destination: Destination
+    context: Name
+    rate: Money | None
+    charge: Money | None
+    t_cause: Name | None
+    info: Text | None
+    call_id: Annotated[Id, Column("t.live_id")]
+    is_root: Annotated[Flag, Column("CASE WHEN t.parent_live_id IS NULL THEN 1 ELSE 0 END")]
+    root_live_id: Id | None
+    labels: Labels
+    metadata: Text | None
+    nb_notes: Count
+
+
+class CdrPatch(Patch):
+    """What `PATCH /cdrs` replaces. `metadata` is JSON text or an object."""
+
+    labels: Labels | UnsetType = UNSET
+    metadata: Object | Text | UnsetType | None = UNSET
+    info: Text | UnsetType | None = UNSET
+
+
+ALL = Listing("cdrs", Cdr, schema.cdrs, newest="calldate", searched=frozenset({"src", "dst"}))
+
+
+def of_user(name: str, param: str) -> Listing:
+    """The CDRs that a user (bound as `param`) has a part in: user_id, src_id or dst_id."""
+    return Listing(
+        name,
+        Cdr,
+        schema.cdrs,
+        newest="calldate",
+        source='"cdr_parties" p JOIN "cdrs" t ON t.id = p.cdr_id',
+        where=f"p.user_id = :{param}",
+        customer="p.customer_id",
+        tally=Tally("cdr_parties", "user_id", param),
+        sql={"calldate": "p.calldate", "id": "p.cdr_id"},
+        searched=frozenset({"src", "dst"}),
+    )
+
+
+CDRS = Resource(
+    ALL,
+    own=of_user("own cdrs", "me"),
+    hidden_by={Policy.BILLING_DISABLED: frozenset({"rate", "charge"})},
+)
+OF_USER = of_user("user's cdrs", "parent")
+
+
+def _patch_many(call: Call) -> replies.Reply:
+    changes = call.bulk(CdrPatch)
+    call.find_all(CDRS, [cdr_id for cdr_id, _ in changes])
+    for cdr_id, patch in changes:
+        rows.update(call.db, schema.cdrs, call.customer_id, cdr_id, _columns(patch))
+    records = call.find_all(CDRS, [cdr_id for cdr_id, _ in changes])
+    return replies.collection(records, len(records))
+
+
+def _columns(patch: CdrPatch) -> dict[str, Any]:
+    given = patch.given()
+    if "labels" in given:
+        given["labels"] = json_text(given["labels"])
+    if isinstance(given.get("metadata"), dict):
+        given["metadata"] = json_text(given["metadata"])
+    return given
+
+
+ENDPOINTS = (
+    listed("/cdrs", CDRS, "The customer's CDRs; a plain user's own"),
+    Endpoint(
+        "PATCH",
+        "/cdrs",
+        "Replace labels, metadata or info of CDRs",
+        _patch_many,
+        Shape.COLLECTION,
+        answer=Cdr,
+        body=CdrPatch,
+        bulk=True,
+        work=Work.WRITE,
+        resource=CDRS,
+    ),
+    cleared("/cdrs", CDRS, store.delete, 204, "Delete the CDRs that the filter matches, or all"),
+    csv.exported("/cdrs.csv", CDRS, "The customer's CDRs as CSV"),
+    dictionary("/cdrs/dictionaries", Cdr, "The vocabularies of a CDR"),
+    shown("/cdrs/{id}", CDRS, "One CDR"),
+)

@@ -1,0 +1,103 @@
+"""CDRs as CSV (RFC 4180): every match in order, streamed, safe to open in a spreadsheet, and readable back without loss."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ringback.query import Query, parse
+from ringback.record import MONEY_UNIT, Attribute, Kind, time_text
+from ringback.rest.access import Policy
+from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
+from ringback.rest.replies import Reply
+from ringback.store.database import Row
+from ringback.store.listing import Listing
+
+MEDIA_TYPE = "text/csv; charset=utf-8"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+
+
+def neutral(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula: one `'` in front, which an importer strips again."""
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def exported(path: str, resource: Resource, summary: str) -> Endpoint:
+    def handler(call: Call) -> Reply:
+        return stream(call, resource, resource.seen_by(call.caller))
+
+    return Endpoint(
+        "GET",
+        path,
+        summary,
+        handler,
+        Shape.FILE,
+        answer=MEDIA_TYPE,
+        work=Work.OWN,
+        resource=resource,
+        closed_by=frozenset({Policy.EXPORT_DISABLED}),
+    )
+
+
+def stream(call: Call, resource: Resource, listing: Listing, **bound: Any) -> Reply:
+    """Filter and sort as on the list; limit and page are ignored. Errors come before the first byte, as JSON."""
+    hidden = resource.hidden_from(call.caller)
+    known = {name: each for name, each in listing.attributes().items() if name not in hidden}
+    wanted = [(name, value) for name, value in call.params if name in ("filter", "sort", "dir")]
+    query = parse(wanted, known)
+    chunks = _chunks(call, listing, call.bound(**bound), query, hidden)
+    first = next(chunks)
+    headers = {"Content-Disposition": 'attachment; filename="cdrs.csv"', "Cache-Control": "private"}
+    return Reply(200, _joined(first, chunks), MEDIA_TYPE, headers)
+
+
+def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def _chunks(
+    call: Call, listing: Listing, bound: dict[str, Any], query: Query, hidden: frozenset[str]
+) -> Iterator[bytes]:
+    """The header with the first rows, then lots of rows."""
+    attributes = list(listing.attributes().values())
+    services = call.services
+    with services.lists.stream(services.database, listing, bound, query, hidden) as lots:
+        text = _lines([[each.name for each in attributes]])
+        for rows in lots:
+            yield (text + _lines(_cells(rows, attributes))).encode()
+            text = ""
+        if text:
+            yield text.encode()
+
+
+def _lines(rows: Sequence[Sequence[Any]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer).writerows(rows)
+    return buffer.getvalue()
+
+
+def _cells(rows: Sequence[Row], attributes: Sequence[Attribute]) -> list[list[Any]]:
+    """Database values as cells, column by column: each kind has one conversion for all its rows."""
+    columns = zip(*rows, strict=True)
+    return [
+        list(row)
+        for row in zip(*(_column(each, column) for each, column in zip(attributes, columns, strict=True)), strict=True)
+    ]
+
+
+def _column(attribute: Attribute, values: Sequence[Any]) -> Sequence[Any]:
+    match attribute.kind:
+        case Kind.TIME:
+            return [time_text(value) for value in values]
+        case Kind.MONEY:
+            return [None if value is None else value / MONEY_UNIT for value in values]
+        case Kind.BOOL:
+            return ["true" if value else "false" for value in values]
+        case Kind.JSON:
+            return [neutral(",".join(json.loads(value))) if value else value for value in values]
+        case Kind.INT:
+            return values
+        case _:
+            return [f"'{value}" if value and value[0] in _FORMULA else value for value in values]

@@ -1,0 +1,188 @@
+"""HTTP: the only module that knows the web framework. Bytes in, `machine.answer` in a worker thread, bytes out."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from typing import Any
+
+from starlette.datastructures import Headers, QueryParams
+from starlette.types import Message, Receive, Scope, Send
+
+from ringback.errors import NotFound, RingbackError, TooLarge, UnsupportedMediaType
+from ringback.rest import machine, replies
+from ringback.rest.endpoint import Endpoint
+from ringback.rest.metrics import Metrics
+from ringback.rest.routing import Router
+from ringback.services import Services
+from ringback.settings import BASE_PATHS
+
+MAX_BODY = 10 * 1024 * 1024
+THREADS = 16
+STALLED_S = 60.0  # a reader that takes nothing for so long is dropped, so that its snapshot ends
+
+CORS = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS",
+    "Access-Control-Allow-Headers": "Content-Type, X-Auth-Token, Authorization, X-Language, Idempotency-Key, Range",
+    "Access-Control-Expose-Headers": "Content-Disposition, Content-Range, Retry-After, X-Incomplete",
+    "Access-Control-Max-Age": "86400",
+}
+SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
+
+
+class Application:
+    """The ASGI application. `api` endpoints answer under the three base paths, `pages` at the root."""
+
+    def __init__(
+        self, services: Services, api: Sequence[Endpoint], pages: Sequence[Endpoint], metrics: Metrics
+    ) -> None:
+        self.services = services
+        self.api = Router(api)
+        self.pages = Router(pages)
+        self.metrics = metrics
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self.proxies = [
+            ip_network(part.strip(), strict=False)
+            for part in services.settings.trusted_proxies.split(",")
+            if part.strip()
+        ]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+        elif scope["type"] == "http":
+            await self._http(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        reply, template = await self._reply(scope, receive)
+        await self._send(reply, scope["method"] == "HEAD", send)
+        self.metrics.request(scope["method"], template, reply.status, time.perf_counter() - began)
+
+    async def _reply(self, scope: Scope, receive: Receive) -> tuple[replies.Reply, str]:
+        try:
+            request = await self._request(scope, receive)
+            router, path = self._router(scope["path"])
+            if request.method == "OPTIONS":
+                return replies.empty(), "*"
+            endpoint, parameters = await self._route(router, path, request)
+            _check_media_type(request)
+            run = asyncio.get_running_loop().run_in_executor
+            reply = await run(self.threads, machine.answer, self.services, endpoint, parameters, request)
+            return reply, endpoint.path
+        except RingbackError as error:
+            return replies.problem(error), "*"
+        except Exception:
+            return machine.failure(scope["method"]), "*"
+
+    async def _route(self, router: Router, path: str, request: machine.Request) -> tuple[Endpoint, Mapping[str, Any]]:
+        try:
+            return router.find(request.method, path)
+        except RingbackError:
+            if router is self.api:  # 401 before 404, so that an outsider learns nothing of the routes
+                run = asyncio.get_running_loop().run_in_executor
+                await run(self.threads, machine.authenticate, self.services, request)
+            raise
+
+    def _router(self, path: str) -> tuple[Router, str]:
+        for base in BASE_PATHS:
+            if path.startswith(base) and path[len(base) : len(base) + 1] in ("", "/"):
+                return self.api, path[len(base) :]
+        return self.pages, path
+
+    async def _request(self, scope: Scope, receive: Receive) -> machine.Request:
+        headers = Headers(scope=scope)
+        return machine.Request(
+            method=scope["method"],
+            path=scope["path"],
+            params=QueryParams(scope["query_string"]).multi_items(),
+            headers=dict(headers.items()),
+            body=await _body(headers, receive),
+            ip=self._address(scope, headers),
+        )
+
+    def _address(self, scope: Scope, headers: Headers) -> str:
+        """The client's address; X-Forwarded-For counts only as far as trusted proxies wrote it."""
+        peer = str((scope.get("client") or ("",))[0])
+        hops = [part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
+        while hops and _within(peer, self.proxies):
+            peer = hops.pop()
+        return peer
+
+    async def _send(self, reply: replies.Reply, is_head: bool, send: Send) -> None:
+        headers = {**SAFE, **CORS, **reply.headers}
+        if reply.media_type is not None:
+            headers.setdefault("Content-Type", reply.media_type)
+        if isinstance(reply.body, bytes):
+            if reply.status != 204:
+                headers.setdefault("Content-Length", str(len(reply.body)))
+            await send(_start(reply.status, headers))
+            await send({"type": "http.response.body", "body": b"" if is_head else reply.body})
+            return
+        await send(_start(reply.status, headers))
+        if not is_head:
+            await self._stream(reply.body, send)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _stream(self, chunks: Iterator[bytes], send: Send) -> None:
+        run = asyncio.get_running_loop().run_in_executor
+        try:
+            while (chunk := await run(self.threads, next, chunks, None)) is not None:
+                message = {"type": "http.response.body", "body": chunk, "more_body": True}
+                await asyncio.wait_for(send(message), STALLED_S)
+        finally:
+            close: Callable[[], None] | None = getattr(chunks, "close", None)
+            if close is not None:
+                await run(self.threads, close)
+
+
+def _within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks)
+
+
+def _start(status: int, headers: Mapping[str, str]) -> Message:
+    pairs = [(name.lower().encode("latin-1"), value.encode("latin-1", "replace")) for name, value in headers.items()]
+    return {"type": "http.response.start", "status": status, "headers": pairs}
+
+
+def _check_media_type(request: machine.Request) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if not request.body or not given or given.startswith("audio/"):
+        return
+    if given != replies.JSON and not given.endswith("+json"):
+        raise UnsupportedMediaType
+
+
+async def _body(headers: Headers, receive: Receive) -> bytes:
+    """The whole body, up to the limit; TooLarge as soon as it is known to be more."""
+    announced = headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > MAX_BODY:
+        raise TooLarge
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise NotFound
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY:
+            raise TooLarge
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    """Start and stop are the business of `app.py`; the protocol only wants its answers."""
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

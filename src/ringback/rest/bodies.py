@@ -1,0 +1,171 @@
+"""Request bodies: JSON → a checked `Patch`, with all faults at once.
+
+An attribute that the patch has is converted; one that the record has but cannot be set is passed over, so that a fetched
+object can be sent back; any other name is a fault.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from types import NoneType, UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from msgspec import UNSET, UnsetType, ValidationError
+
+from ringback.errors import Fault, Invalid
+from ringback.record import MAX_INT, TEXT_LENGTH, Patch, json_text
+
+P = TypeVar("P", bound=Patch)
+MAX_ELEMENTS = 1_000
+
+
+def decode(raw: bytes, patch: type[P], *, partial: bool, ignored: Sequence[str]) -> P:
+    """An object; an empty body is an empty object (clients send none where all is optional)."""
+    content = _parsed(raw) if raw.strip() else {}
+    if not isinstance(content, dict):
+        raise Invalid("The body must be a JSON object.", [Fault(None)])
+    reasons: list[tuple[str, str]] = []
+    result = _patch(content, patch, "", partial, frozenset(ignored), reasons)
+    if result is None or reasons:
+        raise _invalid(reasons)
+    return result
+
+
+def decode_bulk(raw: bytes, patch: type[P], *, ignored: Sequence[str]) -> list[tuple[int, P]]:
+    """A JSON array of objects, each with its `id`. Empty elements are skipped; a doubled id is a fault."""
+    content = _parsed(raw)
+    if not isinstance(content, list):
+        raise Invalid("The body must be a JSON array of objects, each with its id.", [Fault(None)])
+    if len(content) > MAX_ELEMENTS:
+        raise Invalid(f"At most {MAX_ELEMENTS} records can be changed at once.", [Fault(None)])
+    reasons: list[tuple[str, str]] = []
+    found = list(_elements(content, patch, frozenset(ignored), reasons))
+    if reasons:
+        raise _invalid(reasons)
+    return found
+
+
+def _elements(
+    content: list[Any], patch: type[P], ignored: frozenset[str], reasons: list[tuple[str, str]]
+) -> Iterator[tuple[int, P]]:
+    seen: set[int] = set()
+    for index, element in enumerate(content):
+        if element in ([], {}):
+            continue
+        if not isinstance(element, dict):
+            reasons.append((f"[{index}]", "Expected an object"))
+            continue
+        record_id = element.get("id")
+        if type(record_id) is not int or not 0 <= record_id <= MAX_INT or record_id in seen:
+            reasons.append((f"[{index}].id", "Each element has the id of a record, once"))
+            continue
+        seen.add(record_id)
+        result = _patch(element, patch, f"[{index}].", True, ignored | {"id"}, reasons)
+        if result is not None:
+            yield record_id, result
+
+
+def _parsed(raw: bytes) -> Any:
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Invalid(f"The body is not valid JSON: {error}", [Fault(None, "The body is not valid JSON.")]) from None
+    except RecursionError:
+        raise Invalid("The body is nested too deeply.", [Fault(None, "The body is nested too deeply.")]) from None
+
+
+def _patch(
+    content: dict[str, Any],
+    patch: type[P],
+    prefix: str,
+    partial: bool,
+    ignored: frozenset[str],
+    reasons: list[tuple[str, str]],
+) -> P | None:
+    fields = _fields(patch)
+    python_names = dict(zip(patch.__struct_encode_fields__, patch.__struct_fields__, strict=True))
+    before = len(reasons)
+    values: dict[str, Any] = {}
+    for name, value in content.items():
+        if name in fields:
+            values[python_names[name]] = _value(f"{prefix}{name}", value, fields[name][0], reasons)
+        elif name not in ignored:
+            reasons.append((f"{prefix}{name}", f"Unknown attribute; there are {', '.join(fields)}"))
+    for name, (_, required) in fields.items():
+        if name not in content:
+            values[python_names[name]] = UNSET
+            if required and not partial:
+                reasons.append((f"{prefix}{name}", "This value is required"))
+    return patch(**values) if len(reasons) == before else None
+
+
+@lru_cache(maxsize=256)
+def _fields(patch: type[Patch]) -> dict[str, tuple[Any, bool]]:
+    """Wire name → (type without UNSET, whether POST requires it)."""
+    hints = get_type_hints(patch, include_extras=True)
+    wire_names = zip(patch.__struct_encode_fields__, patch.__struct_fields__, strict=True)
+    required = {each.name for each in msgspec.structs.fields(patch) if each.required}
+    return {wire: (_without_unset(hints[name]), name in required) for wire, name in wire_names}
+
+
+def _without_unset(hint: Any) -> Any:
+    parts = [part for part in get_args(hint) if part is not UnsetType]
+    if len(parts) == len(get_args(hint)) or get_origin(hint) is Annotated:
+        return hint
+    whole = parts[0]
+    for part in parts[1:]:
+        whole = whole | part
+    return whole
+
+
+def _value(path: str, value: Any, hint: Any, reasons: list[tuple[str, str]]) -> Any:
+    try:
+        converted = _converted(value, hint)
+    except ValidationError as error:
+        reasons.extend(_faults_within(path, value, hint) or [(path, str(error))])
+        return None
+    if isinstance(converted, dict) and len(json_text(converted) or "") > TEXT_LENGTH:
+        reasons.append((path, f"At most {TEXT_LENGTH} characters of JSON"))
+    return converted
+
+
+def _converted(value: Any, hint: Any) -> Any:
+    """The value as one of the types of a union. Tried one by one: msgspec 0.22 reads beyond its memory when it converts to
+    a union of an object and a text with limits."""
+    if get_origin(hint) not in (Union, UnionType):
+        return msgspec.convert(value, hint, strict=True)
+    if value is None and NoneType in get_args(hint):
+        return None
+    *others, last = [part for part in get_args(hint) if part is not NoneType]
+    for part in others:
+        try:
+            return _converted(value, part)
+        except ValidationError:
+            continue
+    return _converted(value, last)
+
+
+def _faults_within(path: str, value: Any, hint: Any) -> list[tuple[str, str]]:
+    """The faults of a list's elements, each with its index; empty when the fault is the list itself."""
+    element = _element_type(hint)
+    if element is None or not isinstance(value, list):
+        return []
+    found: list[tuple[str, str]] = []
+    for index, each in enumerate(value):
+        _value(f"{path}[{index}]", each, element, found)
+    return found
+
+
+def _element_type(hint: Any) -> Any:
+    if get_origin(hint) is Annotated:
+        return _element_type(get_args(hint)[0])
+    if get_origin(hint) is list:
+        return get_args(hint)[0]
+    inner = [part for part in get_args(hint) if part is not NoneType]
+    return _element_type(inner[0]) if len(inner) == 1 else None
+
+
+def _invalid(reasons: Sequence[tuple[str, str]]) -> Invalid:
+    shown = "; ".join(f"{path}: {reason}" for path, reason in reasons[:5])
+    more = f"; and {len(reasons) - 5} more" if len(reasons) > 5 else ""
+    return Invalid(f"{Invalid.message}: {shown}{more}", [Fault(path) for path, _ in reasons])

@@ -1,0 +1,122 @@
+"""One request through the machine: who calls, may they, in which transaction, what comes out.
+
+Synchronous: it runs in a worker thread (`asgi.py` is the part that talks HTTP), so that no database call ever stops the
+event loop.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from ringback.blobs import BlobsUnavailable
+from ringback.errors import Forbidden, Invalid, NotFound, RingbackError, Unavailable
+from ringback.identity import tokens
+from ringback.rest import replies
+from ringback.rest.access import Caller
+from ringback.rest.endpoint import Call, Endpoint, Work
+from ringback.services import Services
+from ringback.store.database import Db
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What of an HTTP request the machine needs. Header names are lower case."""
+
+    method: str
+    path: str
+    params: Sequence[tuple[str, str]]
+    headers: Mapping[str, str]
+    body: bytes
+    ip: str
+
+
+def authenticate(services: Services, request: Request) -> Caller:
+    """The caller alone, for requests whose route does not exist (401 comes before 404)."""
+    token, named = tokens.credentials(request.headers)
+    now = services.clock()
+    return services.database.read(lambda db: tokens.identify(db, token, named, services.idle, now))
+
+
+def answer(services: Services, endpoint: Endpoint, path: Mapping[str, Any], request: Request) -> replies.Reply:
+    """The answer of an endpoint; errors come out as their replies, unknown ones as 500 with an id for the log."""
+    try:
+        return _answer(services, endpoint, path, request)
+    except RingbackError as error:
+        if error.status >= 500:
+            log.warning("unavailable", path=endpoint.path, method=endpoint.method, cause=repr(error.__cause__))
+        return replies.problem(error)
+    except BlobsUnavailable as error:
+        log.warning("object store unavailable", path=endpoint.path, cause=str(error))
+        return replies.problem(Unavailable("The audio store cannot be used right now. Try again shortly."))
+    except RecursionError:
+        return replies.problem(Invalid("The request is nested too deeply."))
+    except Exception:
+        return failure(f"{endpoint.method} {endpoint.path}")
+
+
+def failure(where: str) -> replies.Reply:
+    """500 for the exception in flight, which the log gets with an id that the caller sees."""
+    request_id = uuid.uuid4().hex
+    log.exception("request failed", where=where, request_id=request_id)
+    return replies.problem(RingbackError(f"{RingbackError.message} ({request_id})"))
+
+
+def _answer(services: Services, endpoint: Endpoint, path: Mapping[str, Any], request: Request) -> replies.Reply:
+    call = Call(
+        endpoint=endpoint,
+        services=services,
+        path=path,
+        params=request.params,
+        headers=request.headers,
+        raw=request.body,
+        ip=request.ip,
+        now=services.clock(),
+    )
+    if endpoint.open:
+        return _run(call)
+    token, named = tokens.credentials(request.headers)
+
+    def first_part(db: Db) -> replies.Reply | None:
+        call.current = tokens.identify(db, token, named, services.idle, call.now)
+        call.transaction = db
+        _refuse(call)
+        return endpoint.handler(call) if endpoint.work is Work.READ else None
+
+    reply = services.database.read(first_part)
+    call.transaction = None
+    return reply if reply is not None else _run(call)
+
+
+def _run(call: Call) -> replies.Reply:
+    """The handler in its own transaction, or in the one that its row asks for."""
+
+    def within(db: Db) -> replies.Reply:
+        call.transaction = db
+        return call.endpoint.handler(call)
+
+    match call.endpoint.work:
+        case Work.OWN:
+            return call.endpoint.handler(call)
+        case Work.READ:
+            return call.services.database.read(within)
+        case Work.WRITE:
+            return call.services.database.write(within)
+
+
+def _refuse(call: Call) -> None:
+    """Forbidden by role or policy; but a record that is not the customer's is not found, whoever asks."""
+    endpoint, caller = call.endpoint, call.caller
+    closed = endpoint.closed_by | (endpoint.resource.closed_by if endpoint.resource is not None else frozenset())
+    if caller.role in endpoint.roles and closed.isdisjoint(caller.policies):
+        return
+    ids = call.path.get("ids") or ([call.path["id"]] if "id" in call.path else [])
+    if ids and endpoint.resource is not None:
+        there = call.services.lists.some(call.db, endpoint.resource.listing, call.bound(), ids)
+        if len(there) < len(ids):
+            raise NotFound
+    raise Forbidden

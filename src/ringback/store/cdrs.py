@@ -1,0 +1,62 @@
+"""CDRs with what hangs on each: the users it belongs to, and the index of parts of numbers."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from ringback.store import rows, schema
+from ringback.store.database import Db
+
+_INDEXED = "INSERT INTO cdr_numbers (rowid, src, dst) VALUES (:id, :src, :dst)"
+_UNINDEXED = "INSERT INTO cdr_numbers (cdr_numbers, rowid, src, dst) VALUES ('delete', :id, :src, :dst)"
+
+
+def insert(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Inserts CDRs (columns of `schema.cdrs`; `live_id` and `root_live_id` are made where missing); returns their ids."""
+    fresh = iter(db.new_ids("live", sum(cdr.get("live_id") is None for cdr in cdrs)))
+    full = [_complete(cdr, fresh) for cdr in cdrs]
+    ids = rows.insert(db, schema.cdrs, customer_id, full)
+    for cdr, cdr_id in zip(full, ids, strict=True):
+        cdr["id"] = cdr_id
+    parties = [party for cdr in full for party in _parties(cdr)]
+    rows.insert(db, schema.cdr_parties, customer_id, parties)
+    if db.engine == "sqlite":
+        db.many(_INDEXED, [{"id": cdr["id"], "src": cdr.get("src"), "dst": cdr.get("dst")} for cdr in full])
+    return ids
+
+
+def _complete(cdr: Mapping[str, Any], fresh: Iterable[int]) -> dict[str, Any]:
+    live_id = cdr.get("live_id")
+    if live_id is None:
+        live_id = next(iter(fresh))
+    defaults = {"labels": "[]", "nb_notes": 0, "source_key": f"live:{live_id}"}
+    root = live_id if cdr.get("parent_live_id") is None else cdr.get("root_live_id")
+    return {**defaults, **cdr, "live_id": live_id, "root_live_id": root}
+
+
+def _parties(cdr: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The users to whom a CDR belongs: its user, and the users that its source and destination are."""
+    named = (cdr.get("user_id"), cdr.get("src_id"), cdr.get("dst_id"))
+    users = {int(each) for each in named if each is not None and str(each).isdecimal() and int(each) > 0}
+    return [{"user_id": user, "calldate": cdr["calldate"], "cdr_id": cdr["id"]} for user in sorted(users)]
+
+
+def delete(db: Db, customer_id: int, ids: Sequence[int]) -> None:
+    """Deletes CDRs and their notes. Recordings, voicemail, media sessions and statement lines stay, unlinked."""
+    bound = {"customer": customer_id, "ids": list(ids)}
+    if db.engine == "sqlite":
+        among = db.among("id", "ids")
+        numbers = db.all(f"SELECT id, src, dst FROM cdrs WHERE customer_id = :customer AND {among}", bound)
+        db.many(_UNINDEXED, [{"id": row[0], "src": row[1], "dst": row[2]} for row in numbers])
+    linked = db.among("cdr_id", "ids")
+    _forget_parties(db, customer_id, linked, bound)
+    db.run(f"DELETE FROM cdr_notes WHERE customer_id = :customer AND {linked}", bound)
+    for table in ("monitors", "msdrs", "statements", "callmeback_visitors", "callmeback_requests"):
+        db.run(f"UPDATE {table} SET cdr_id = NULL WHERE customer_id = :customer AND {linked}", bound)
+    rows.delete(db, schema.cdrs, customer_id, ids)
+
+
+def _forget_parties(db: Db, customer_id: int, linked: str, bound: Mapping[str, Any]) -> None:
+    found = db.all(f"SELECT user_id, calldate FROM cdr_parties WHERE customer_id = :customer AND {linked}", bound)
+    parties = [{"user_id": user, "calldate": at} for user, at in found]
+    db.run(f"DELETE FROM cdr_parties WHERE customer_id = :customer AND {linked}", bound)
+    rows.count(db, schema.cdr_parties, customer_id, parties, -1)

@@ -1,0 +1,187 @@
+"""Collections: one page with its exact total, one row, a stream of all.
+
+Totals, and the day on which a page begins, come from the counters (`totals.py`) where these can answer; then a page costs
+the same wherever it lies. Everything else is counted honestly, remembered until the table changes, and bounded in time
+and in how many run at once.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+from ringback.errors import Unavailable
+from ringback.query import Condition, Order, Query
+from ringback.record import Record
+from ringback.store.database import Database, Db, Row, value
+from ringback.store.listing import Listing
+from ringback.store.statements import Statement, builder, columns_sql, full_order, id_place, order_sql, page_sql, shape
+from ringback.store.totals import Span, by_day, change_number, counted_total, place_of, span_of
+
+NEAR = 1_000  # an offset up to here is cheaper to skip than to look up
+SLOW_AT_ONCE = 2
+SLOW_WAIT_S = 10.0
+TOTALS_KEPT = 5_000
+STATEMENTS_KEPT = 1_000
+STREAM_ROWS = 2_000
+
+
+class Lists:
+    """Reads collections; keeps statements and totals. One for the process, used by all its threads."""
+
+    def __init__(self) -> None:
+        self._statements: OrderedDict[tuple[Any, ...], str] = OrderedDict()
+        self._totals: OrderedDict[tuple[Any, ...], tuple[int, int]] = OrderedDict()
+        self._lock = threading.Lock()
+        self._lanes: dict[int, threading.BoundedSemaphore] = {}
+
+    def page(
+        self, db: Db, listing: Listing, bound: Mapping[str, Any], query: Query, hidden: frozenset[str] = frozenset()
+    ) -> tuple[list[Record], int]:
+        """The records of one page and the exact number of all matches. `bound` has `customer` and what `where` needs."""
+        order = full_order(listing, query.order)
+        span = span_of(listing, bound, query.conditions)
+        if span is not None:
+            total = counted_total(db, listing, bound, span)
+            return self._rows(db, listing, bound, query, order, span, total, hidden), total
+        with self._lane(listing, bound["customer"]):
+            total = self._honest_total(db, listing, bound, query.conditions)
+            return self._rows(db, listing, bound, query, order, None, total, hidden), total
+
+    def get(
+        self, db: Db, listing: Listing, bound: Mapping[str, Any], row_id: int, hidden: frozenset[str] = frozenset()
+    ) -> Record | None:
+        """The customer's row of this id that `where` lets through, or None."""
+        found = self.some(db, listing, bound, [row_id], hidden)
+        return found[0] if found else None
+
+    def some(
+        self,
+        db: Db,
+        listing: Listing,
+        bound: Mapping[str, Any],
+        ids: Sequence[int],
+        hidden: frozenset[str] = frozenset(),
+    ) -> list[Record]:
+        """The records of these ids, in the order of the ids; what is not there is left out."""
+        picked = columns_sql(listing, hidden)
+        own_id = listing.expression(listing.attributes()["id"])
+        sql = f"SELECT {picked} FROM {listing.rows_from()} WHERE {listing.base()} AND {db.among(own_id, 'ids')}"
+        build = builder(listing.record)
+        found = {row[id_place(listing)]: build(row) for row in db.all(sql, {**bound, "ids": list(ids)})}
+        return [found[each] for each in dict.fromkeys(ids) if each in found]
+
+    def stream(
+        self,
+        database: Database,
+        listing: Listing,
+        bound: Mapping[str, Any],
+        query: Query,
+        hidden: frozenset[str] = frozenset(),
+    ) -> AbstractContextManager[Iterator[list[Row]]]:
+        """Every match in order, as rows of database values in lots, in one snapshot."""
+        statement = Statement(database.engine, listing)
+        conditions = statement.where(query.conditions)
+        order = order_sql(listing, full_order(listing, query.order))
+        sql = f"SELECT {columns_sql(listing, hidden)} FROM {statement.source} WHERE {conditions} ORDER BY {order}"
+        return database.stream(sql, {**bound, **statement.values(query.conditions)}, STREAM_ROWS)
+
+    def matching_ids(
+        self, db: Db, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition], n: int
+    ) -> list[int]:
+        """Up to `n` ids of matches, for wipes in steps."""
+        statement = Statement(db.engine, listing)
+        own_id = listing.expression(listing.attributes()["id"])
+        sql = f"SELECT {own_id} FROM {statement.source} WHERE {statement.where(conditions)} LIMIT :limit"
+        rows = db.all(sql, {**bound, **statement.values(conditions), "limit": n})
+        return [row[0] for row in rows]
+
+    # -- one page -----------------------------------------------------------------------------------------------------
+
+    def _rows(
+        self,
+        db: Db,
+        listing: Listing,
+        bound: Mapping[str, Any],
+        query: Query,
+        order: tuple[Order, ...],
+        span: Span | None,
+        total: int,
+        hidden: frozenset[str],
+    ) -> list[Record]:
+        wanted = min(query.limit, total - query.offset)
+        if wanted <= 0:
+            return []
+        offset, reverse, edge = query.offset, False, None
+        if span is not None and offset > NEAR and by_day(listing, order):
+            edge, offset = place_of(db, bound, span, order[0].descending, offset)
+        elif offset > NEAR and offset > total // 2:
+            reverse, offset = True, total - offset - wanted
+        sql = self._page_sql(
+            db.engine, listing, query.conditions, order, (reverse, edge is not None, offset > 0), hidden
+        )
+        statement = Statement(db.engine, listing)
+        values = {**bound, **statement.values(query.conditions), "limit": wanted, "offset": offset, "edge": edge}
+        if edge is None:
+            del values["edge"]
+        rows = db.all(sql, values)
+        build = builder(listing.record)
+        return [build(row) for row in (reversed(rows) if reverse else rows)]
+
+    def _page_sql(
+        self,
+        engine: str,
+        listing: Listing,
+        conditions: Sequence[Condition],
+        order: tuple[Order, ...],
+        how: tuple[bool, bool, bool],
+        hidden: frozenset[str],
+    ) -> str:
+        asked = tuple(shape(condition) for condition in conditions)
+        by = tuple((each.attribute.name, each.descending) for each in order)
+        key = (engine, listing.name, listing.where, asked, by, how, hidden)
+        with self._lock:
+            if key in self._statements:
+                self._statements.move_to_end(key)
+                return self._statements[key]
+        sql = page_sql(engine, listing, conditions, order, how, hidden)
+        with self._lock:
+            self._statements[key] = sql
+            if len(self._statements) > STATEMENTS_KEPT:
+                self._statements.popitem(last=False)
+        return sql
+
+    # -- totals that no counter knows ---------------------------------------------------------------------------------
+
+    def _honest_total(self, db: Db, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> int:
+        statement = Statement(db.engine, listing)
+        values = {**bound, **statement.values(conditions)}
+        changes = change_number(db, listing, bound)
+        key = (listing.name, listing.where, tuple(map(shape, conditions)), tuple(sorted(values.items())))
+        with self._lock:
+            known = self._totals.get(key)
+        if changes is not None and known is not None and known[0] == changes:
+            return known[1]
+        total = int(value(db, f"SELECT count(*) FROM {statement.source} WHERE {statement.where(conditions)}", values))
+        if changes is not None:
+            with self._lock:
+                self._totals[key] = (changes, total)
+                if len(self._totals) > TOTALS_KEPT:
+                    self._totals.popitem(last=False)
+        return total
+
+    @contextmanager
+    def _lane(self, listing: Listing, customer_id: int) -> Iterator[None]:
+        """Lets a customer have a few queries at a time that no counter answers."""
+        if listing.day_attribute() is None:
+            yield
+            return
+        with self._lock:
+            lane = self._lanes.setdefault(customer_id, threading.BoundedSemaphore(SLOW_AT_ONCE))
+        if not lane.acquire(timeout=SLOW_WAIT_S):
+            raise Unavailable("Too many slow queries at a time. Narrow the dates, or try again shortly.")
+        try:
+            yield
+        finally:
+            lane.release()

@@ -1,0 +1,89 @@
+"""Bringing a database to this version's schema, and refusing one that is newer."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from ringback.errors import UsageError
+from ringback.store.engines import POSTGRES, sqlite_path
+
+MIGRATIONS = Path(__file__).with_name("migrations")
+LOCK = 0x52494E47  # one migration at a time, whoever starts it
+
+
+def upgrade(url: str) -> tuple[str | None, str]:
+    """Migrates to the newest schema; returns the revisions before and after. Refuses a database of a newer Ringback."""
+    with _connected(url) as connection:
+        before = _revision(connection)
+        head = _refuse_newer(before)
+        if before != head:
+            command.upgrade(_config(connection), "head")
+            _check_links(connection)
+    return before, head
+
+
+def check(url: str) -> None:
+    """Raises UsageError unless the schema is exactly this version's."""
+    with _connected(url) as connection:
+        before = _revision(connection)
+    if before != _refuse_newer(before):
+        raise UsageError("The database has an older schema. Run `ringback migrate` first (make a backup before).")
+
+
+def _config(connection: sa.Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    return config
+
+
+def _refuse_newer(revision: str | None) -> str:
+    scripts = ScriptDirectory.from_config(_config())
+    known = {script.revision for script in scripts.walk_revisions()}
+    if revision is not None and revision not in known:
+        raise UsageError(
+            f"The database has schema {revision}, which is newer than this Ringback knows. "
+            "Start the newer Ringback, or restore a backup made by this version."
+        )
+    return scripts.get_current_head() or ""
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[sa.Connection]:
+    """A connection in a transaction. SQLite runs without foreign keys: batch migrations would delete child rows."""
+    if url.startswith(POSTGRES):
+        engine = sa.create_engine(f"postgresql+psycopg://{url.partition('://')[2]}", poolclass=sa.NullPool)
+    else:
+        path = sqlite_path(url)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.NullPool)
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        yield connection
+    engine.dispose()
+
+
+def _prepare_sqlite(raw: sa.engine.interfaces.DBAPIConnection, _: object) -> None:
+    raw.isolation_level = None
+    raw.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    raw.execute("PRAGMA busy_timeout = 30000")
+    raw.execute("PRAGMA foreign_keys = OFF")
+
+
+def _check_links(connection: sa.Connection) -> None:
+    if connection.dialect.name == "sqlite" and connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall():
+        raise UsageError("The migration would break links between rows; nothing was changed. Please report this.")

@@ -1,0 +1,37 @@
+"""What the schema needs beyond tables: sequences, the `fold` function, the index of parts of numbers."""
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from ringback.store.database import folding_table
+
+
+def sqlite(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
+    for name, start in sequences.items():
+        connection.execute(sa.text("INSERT INTO sequences VALUES (:name, :start)"), {"name": name, "start": start})
+    connection.execute(sa.text("CREATE VIRTUAL TABLE cdr_numbers USING fts5(src, dst, content='', tokenize='trigram')"))
+
+
+def postgres(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
+    for name, start in sequences.items():
+        connection.execute(sa.text(f"CREATE SEQUENCE {name}_ids START {start}"))
+    connection.execute(sa.text(_fold_function()))
+    if connection.scalar(sa.text("SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_trgm'")):
+        connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
+        for column in ("src", "dst"):
+            index = f"CREATE INDEX ix_cdrs_{column}_parts ON cdrs USING gin ({column} gin_trgm_ops)"
+            connection.execute(sa.text(index))
+
+
+def _fold_function() -> str:
+    """`fold(text)`: by the same table as in Python, so that letters compare alike on every database and locale."""
+    pairs = {point: lower for point, lower in folding_table().items() if point > 127}
+    upper = "".join(map(chr, pairs))
+    lower = "".join(pairs.values())
+    ascii_lower = 'lower($1 COLLATE "C")'
+    return f"""
+        CREATE FUNCTION fold(text) RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
+        SELECT CASE WHEN octet_length($1) = length($1) THEN {ascii_lower}
+        ELSE translate({ascii_lower}, '{upper}', '{lower}') END $$
+    """

@@ -1,0 +1,134 @@
+"""PostgreSQL (14 or newer) through psycopg: a pool of connections, COPY for bulk, conflicts tried again."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+import psycopg
+from psycopg import errors as pg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from ringback.errors import TooSlow, Unavailable
+from ringback.store.database import Db, Params, Row, T, Taken, percent_style
+
+CONNECTIONS = 10
+WAIT_S = 10.0
+ATTEMPTS = 4
+COPY_FROM = 200  # rows from which COPY is cheaper than INSERT
+
+Connection = psycopg.Connection[Row]
+
+
+class PostgresDb:
+    engine = "postgres"
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def all(self, sql: str, params: Params = {}) -> list[Row]:
+        return self.connection.execute(percent_style(sql), params).fetchall()
+
+    def run(self, sql: str, params: Params = {}) -> int:
+        return self.connection.execute(percent_style(sql), params).rowcount
+
+    def many(self, sql: str, rows: Sequence[Params]) -> None:
+        if rows:
+            self.connection.cursor().executemany(percent_style(sql), rows)
+
+    def load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        names = ", ".join(f'"{column}"' for column in columns)
+        cursor = self.connection.cursor()
+        if len(rows) < COPY_FROM:
+            marks = ", ".join(["%s"] * len(columns))
+            cursor.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', rows)
+            return
+        with cursor.copy(f'COPY "{table}" ({names}) FROM STDIN') as copy:
+            for row in rows:
+                copy.write_row(row)
+
+    def among(self, column: str, param: str) -> str:
+        return f"{column} = ANY(:{param})"
+
+    def new_ids(self, name: str, n: int) -> list[int]:
+        sql = f"SELECT nextval('{name}_ids') FROM generate_series(1, :n)"
+        return list(chain.from_iterable(self.all(sql, {"n": n})))
+
+
+class PostgresDatabase:
+    engine = "postgres"
+
+    def __init__(self, url: str, query_timeout_s: float) -> None:
+        self._begin_read = (
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
+            f" SET LOCAL statement_timeout = {int(query_timeout_s * 1000)}"
+        )
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            url,
+            min_size=1,
+            max_size=CONNECTIONS,
+            timeout=WAIT_S,
+            kwargs={"autocommit": True},
+            check=ConnectionPool.check_connection,
+            open=False,
+        )
+        self._pool.open()
+
+    def read(self, work: Callable[[Db], T]) -> T:
+        with self._connection() as connection:
+            connection.execute(self._begin_read)
+            try:
+                return work(PostgresDb(connection))
+            finally:
+                _rollback(connection)
+
+    def write(self, work: Callable[[Db], T]) -> T:
+        for _ in range(ATTEMPTS - 1):
+            try:
+                return self._transaction(work)
+            except (pg.DeadlockDetected, pg.SerializationFailure):
+                continue
+        return self._transaction(work)
+
+    def _transaction(self, work: Callable[[Db], T]) -> T:
+        with self._connection() as connection, connection.transaction():
+            return work(PostgresDb(connection))
+
+    @contextmanager
+    def stream(self, sql: str, params: Params, size: int) -> Iterator[Iterator[list[Row]]]:
+        with (
+            self._connection() as connection,
+            connection.transaction(),
+            connection.cursor(name="stream") as cursor,
+        ):
+            cursor.execute(percent_style(sql), params)
+            yield iter(lambda: cursor.fetchmany(size), [])
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        try:
+            with self._pool.connection() as connection:
+                yield connection
+        except pg.UniqueViolation as error:
+            raise Taken(_columns(error)) from error
+        except pg.QueryCanceled as error:
+            raise TooSlow from error
+        except (pg.DeadlockDetected, pg.SerializationFailure):
+            raise
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+            raise Unavailable("The database cannot be reached right now. Try again shortly.") from error
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+def _rollback(connection: Connection) -> None:
+    if not connection.closed and not connection.broken:
+        connection.execute("ROLLBACK")
+
+
+def _columns(error: pg.UniqueViolation) -> list[str]:
+    """The columns of the constraint, from `Key (customer_id, name)=(…) already exists.`"""
+    detail = error.diag.message_detail or ""
+    inside = detail.partition("(")[2].partition(")")[0]
+    return [name.strip(' "') for name in inside.split(",") if name]

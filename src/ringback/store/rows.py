@@ -1,0 +1,106 @@
+"""Writing rows, and counting them in the same transaction.
+
+Lists answer exact totals from counters, not by counting anew; so every insert and delete of a counted table goes
+through here. A counter is (customer, table, attribute, value, day) → n: attribute "" counts all rows of the day. The row
+(attribute "#", day 0) is the table's change number; cached totals are good as long as it stands.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Table
+
+from ringback.store.database import Db
+from ringback.store.schema import columns, counted
+
+DAY_S = 86_400
+CHANGES = "#"
+EVERYTHING = ""
+
+_ADD = """
+    INSERT INTO counters (customer_id, resource, attribute, value, day, n)
+    VALUES (:customer, :resource, :attribute, :value, :day, :n)
+    ON CONFLICT (customer_id, resource, attribute, value, day) DO UPDATE SET n = counters.n + excluded.n
+"""
+
+
+def insert(db: Db, table: Table, customer_id: int, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Inserts rows and returns their ids. A row may bring its `id` (from `Db.new_ids`); columns it lacks are NULL."""
+    if not rows:
+        return []
+    names = columns(table)
+    ids = _ids(db, table, rows) if "id" in names else []
+    fixed = [{**row, "customer_id": customer_id} for row in rows]
+    for row, row_id in zip(fixed, ids, strict=False):
+        row["id"] = row_id
+    db.load(table.name, names, [[row.get(name) for name in names] for row in fixed])
+    count(db, table, customer_id, fixed, +1)
+    return ids
+
+
+def _ids(db: Db, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    fresh = iter(db.new_ids(table.name, sum("id" not in row for row in rows)))
+    return [row["id"] if "id" in row else next(fresh) for row in rows]
+
+
+def update(db: Db, table: Table, customer_id: int, row_id: int, changes: Mapping[str, Any]) -> None:
+    """Changes one row; counts follow when a counted attribute changes."""
+    if not changes:
+        return
+    before = _counted_rows(db, table, customer_id, [row_id]) if _touches_counts(table, changes) else []
+    sets = ", ".join(f'"{name}" = :{name}_' for name in changes)
+    params = {f"{name}_": value for name, value in changes.items()}
+    sql = f'UPDATE "{table.name}" SET {sets} WHERE customer_id = :customer AND id = :id'
+    db.run(sql, {**params, "customer": customer_id, "id": row_id})
+    count(db, table, customer_id, before, -1)
+    count(db, table, customer_id, [{**row, **changes} for row in before], +1)
+
+
+def delete(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> int:
+    """Deletes the customer's rows of these ids and returns how many there were."""
+    gone = _counted_rows(db, table, customer_id, ids)
+    sql = f'DELETE FROM "{table.name}" WHERE customer_id = :customer AND {db.among("id", "ids")}'
+    touched = db.run(sql, {"customer": customer_id, "ids": list(ids)})
+    count(db, table, customer_id, gone, -1)
+    return touched
+
+
+def _touches_counts(table: Table, changes: Mapping[str, Any]) -> bool:
+    spec = counted(table)
+    return spec is not None and not changes.keys().isdisjoint({spec[0], *spec[1]})
+
+
+def _counted_rows(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> list[dict[str, Any]]:
+    spec = counted(table)
+    if spec is None:
+        return []
+    names = [spec[0], *spec[1]]
+    listed = ", ".join(f'"{name}"' for name in names)
+    sql = f'SELECT {listed} FROM "{table.name}" WHERE customer_id = :customer AND {db.among("id", "ids")}'
+    return [dict(zip(names, row, strict=True)) for row in db.all(sql, {"customer": customer_id, "ids": list(ids)})]
+
+
+def count(db: Db, table: Table, customer_id: int, rows: Iterable[Mapping[str, Any]], sign: int) -> None:
+    """Adds rows to (+1) or takes them from (-1) the counters of a counted table; others have none."""
+    spec = counted(table)
+    tally = Counter(_keys(spec, rows)) if spec is not None else None
+    if not tally:
+        return
+    tally[(CHANGES, "", 0)] = sign
+    bound = [
+        {"customer": customer_id, "resource": table.name, "attribute": a, "value": v, "day": d, "n": n * sign}
+        for (a, v, d), n in sorted(tally.items())  # sorted: two transactions take the rows in one order, no deadlock
+    ]
+    db.many(_ADD, bound)
+
+
+def _keys(spec: tuple[str, tuple[str, ...]], rows: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str, int]]:
+    day_column, names = spec
+    for row in rows:
+        day = row[day_column] // DAY_S
+        yield (EVERYTHING, "", day)
+        for name in names:
+            value = row.get(name)
+            if value is not None:
+                yield (name, str(value), day)

@@ -1,0 +1,190 @@
+"""SQLite: one writer at a time, a few readers beside it, nothing lost at power failure (WAL, synchronous=FULL)."""
+
+import json
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ringback.errors import TooSlow, Unavailable
+from ringback.store.database import Db, Params, Row, T, Taken, fold
+
+READERS = 6
+BUSY_TIMEOUT_S = 10.0
+STEPS_PER_CHECK = 20_000  # virtual machine steps between two looks at the clock: about 1 ms
+
+_AWAY = ("locked", "busy", "full", "disk i/o", "unable to open", "readonly", "malformed", "not a database")
+
+
+class SqliteDb:
+    engine = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+
+    def all(self, sql: str, params: Params = {}) -> list[Row]:
+        return self.connection.execute(sql, _bound(params)).fetchall()
+
+    def run(self, sql: str, params: Params = {}) -> int:
+        return self.connection.execute(sql, _bound(params)).rowcount
+
+    def many(self, sql: str, rows: Sequence[Params]) -> None:
+        self.connection.executemany(sql, rows)
+
+    def load(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        names = ", ".join(f'"{column}"' for column in columns)
+        marks = ", ".join("?" * len(columns))
+        self.connection.executemany(f'INSERT INTO "{table}" ({names}) VALUES ({marks})', rows)
+
+    def among(self, column: str, param: str) -> str:
+        return f"{column} IN (SELECT value FROM json_each(:{param}))"
+
+    def new_ids(self, name: str, n: int) -> list[int]:
+        sql = "UPDATE sequences SET next = next + :n WHERE name = :name RETURNING next"
+        after: int = self.all(sql, {"n": n, "name": name})[0][0]
+        return list(range(after - n, after))
+
+
+def _bound(params: Params) -> Params:
+    if any(isinstance(value, list | tuple) for value in params.values()):
+        return {key: json.dumps(each) if isinstance(each, list | tuple) else each for key, each in params.items()}
+    return params
+
+
+class _StringAgg:
+    """`string_agg(text, separator)`, which SQLite has only since 3.44."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.separator = ","
+
+    def step(self, text: str | None, separator: str) -> None:
+        self.separator = separator
+        if text is not None:
+            self.parts.append(text)
+
+    def finalize(self) -> str | None:
+        return self.separator.join(self.parts) if self.parts else None
+
+
+def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection as Ringback uses it. The file is made, readable by its owner alone, when it is not there."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA cache_size = -8000")
+    connection.execute(f"PRAGMA query_only = {int(read_only)}")
+    connection.create_function("fold", 1, fold, deterministic=True)
+    connection.create_aggregate("string_agg", 2, _StringAgg)  # type: ignore[arg-type]
+    return connection
+
+
+class SqliteDatabase:
+    engine = "sqlite"
+
+    def __init__(self, path: Path, query_timeout_s: float) -> None:
+        self.path = path
+        self.query_timeout_s = query_timeout_s
+        self._write_lock = threading.Lock()
+        self._writer: sqlite3.Connection | None = None
+        self._readers: queue.LifoQueue[sqlite3.Connection | None] = queue.LifoQueue()
+        for _ in range(READERS):
+            self._readers.put(None)
+
+    def read(self, work: Callable[[Db], T]) -> T:
+        with self._reader() as connection, _translated():
+            deadline = time.monotonic() + self.query_timeout_s
+            connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_PER_CHECK)
+            try:
+                connection.execute("BEGIN")
+                return work(SqliteDb(connection))
+            finally:
+                connection.set_progress_handler(None, 0)
+                _end(connection, "ROLLBACK")
+
+    def write(self, work: Callable[[Db], T]) -> T:
+        if not self._write_lock.acquire(timeout=BUSY_TIMEOUT_S):
+            raise Unavailable("The database is busy writing. Try again shortly.")
+        try:
+            with _translated():
+                return self._transaction(work)
+        finally:
+            self._write_lock.release()
+
+    def _transaction(self, work: Callable[[Db], T]) -> T:
+        if self._writer is None:
+            self._writer = connect(self.path)
+        self._writer.execute("BEGIN IMMEDIATE")
+        try:
+            result = work(SqliteDb(self._writer))
+            self._writer.execute("COMMIT")
+        except BaseException:
+            _end(self._writer, "ROLLBACK")
+            raise
+        return result
+
+    @contextmanager
+    def stream(self, sql: str, params: Params, size: int) -> Iterator[Iterator[list[Row]]]:
+        with _translated():
+            connection = connect(self.path, read_only=True)
+            try:
+                cursor = connection.execute(sql, _bound(params))
+                yield iter(lambda: cursor.fetchmany(size), [])
+            finally:
+                connection.close()
+
+    @contextmanager
+    def _reader(self) -> Iterator[sqlite3.Connection]:
+        try:
+            connection = self._readers.get(timeout=BUSY_TIMEOUT_S)
+        except queue.Empty:
+            raise Unavailable("All readers of the database are busy. Try again shortly.") from None
+        try:
+            if connection is None:
+                with _translated():
+                    connection = connect(self.path, read_only=True)
+            yield connection
+        finally:
+            self._readers.put(connection)
+
+    def close(self) -> None:
+        with self._write_lock:
+            if self._writer is not None:
+                self._writer.close()
+                self._writer = None
+        for _ in range(READERS):
+            connection = self._readers.get()
+            if connection is not None:
+                connection.close()
+
+
+def _end(connection: sqlite3.Connection, how: str) -> None:
+    if connection.in_transaction:
+        connection.execute(how)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """SQLite's errors as ours: a taken value, a query over its time, a database that is away."""
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        kind, _, names = str(error).partition(": ")
+        if not kind.startswith("UNIQUE"):
+            raise
+        raise Taken([name.partition(".")[2] for name in names.split(", ")]) from error
+    except sqlite3.DatabaseError as error:
+        text = str(error).lower()
+        if "interrupted" in text:
+            raise TooSlow from error
+        if any(word in text for word in _AWAY):
+            raise Unavailable("The database cannot be used right now. Try again shortly.") from error
+        raise

@@ -1,0 +1,185 @@
+"""Queries as SQL text: the conditions, the order and the page of a listing, on either engine.
+
+The text depends on the shape of a query only (which attributes, operators and order); values are always bound.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ringback.query import Condition, Order
+from ringback.record import TO_WIRE, Kind, Record, attributes
+from ringback.store.database import Row, fold
+from ringback.store.listing import Listing
+
+SEARCHED = "cdr_numbers"  # the full-text table of parts of numbers (SQLite)
+SEARCH_FROM = 3  # a trigram index knows parts of at least three characters
+
+
+class Statement:
+    """The FROM, the WHERE and the bound values of a query on one engine."""
+
+    def __init__(self, engine: str, listing: Listing) -> None:
+        self.engine = engine
+        self.listing = listing
+        self.source = listing.rows_from()
+
+    def where(self, conditions: Sequence[Condition]) -> str:
+        base = self.listing.base()
+        if self.engine == "sqlite" and any(map(self._is_search, conditions)):
+            # The + keeps SQLite from walking the index of dates and probing the search for each row.
+            base = f"+{base}"
+        parts = [base]
+        for index, condition in enumerate(conditions):
+            parts.append(self._condition(condition, f"v{index}"))
+        return " AND ".join(parts)
+
+    def values(self, conditions: Sequence[Condition]) -> dict[str, Any]:
+        pairs = ((f"v{index}", self._bound(condition)) for index, condition in enumerate(conditions))
+        return {name: bound for name, bound in pairs if bound is not None}
+
+    def _condition(self, condition: Condition, name: str) -> str:
+        expression = self.listing.expression(condition.attribute)
+        if self._is_search(condition):
+            return self._search(expression, name)
+        if _folds(condition):
+            expression = f"fold({expression})"
+        if condition.operator in ("like", "notlike") and condition.attribute.kind is Kind.INT:
+            expression = f"CAST({expression} AS TEXT)"
+        return _comparison(self.engine, expression, condition, name)
+
+    def _is_search(self, condition: Condition) -> bool:
+        text = condition.value
+        return (
+            condition.operator == "like"
+            and condition.attribute.name in self.listing.searched
+            and isinstance(text, str)
+            and text.isdecimal()
+            and text.isascii()
+            and len(text) >= SEARCH_FROM
+        )
+
+    def _search(self, expression: str, name: str) -> str:
+        if self.engine == "postgres":
+            return f"{expression} LIKE :{name}"
+        return f't."id" IN (SELECT rowid FROM {SEARCHED} WHERE {SEARCHED} MATCH :{name})'
+
+    def _bound(self, condition: Condition) -> Any:
+        if self._is_search(condition):
+            text = condition.value
+            return f"%{text}%" if self.engine == "postgres" else f'{condition.attribute.name} : "{text}"'
+        if isinstance(condition.value, tuple):
+            return [fold(each) if isinstance(each, str) and _folds(condition) else each for each in condition.value]
+        return fold(condition.value) if _folds(condition) and isinstance(condition.value, str) else condition.value
+
+
+def shape(condition: Condition) -> tuple[Any, ...]:
+    """What of a condition the text of a statement depends on."""
+    text = condition.value if isinstance(condition.value, str) else ""
+    searchable = condition.operator == "like" and text.isdecimal() and text.isascii() and len(text) >= SEARCH_FROM
+    return (condition.attribute.name, condition.operator, condition.value is None, _folds(condition), searchable)
+
+
+def _folds(condition: Condition) -> bool:
+    """Whether letters may differ in case: free text always, numbers when the value is not all digits."""
+    kind, given = condition.attribute.kind, condition.value
+    if kind is Kind.TEXT:
+        return True
+    if kind is Kind.ENUM:
+        return condition.operator in ("like", "notlike")
+    values = given if isinstance(given, tuple) else (given,)
+    return kind is Kind.NUMBER and any(isinstance(each, str) and not each.isdecimal() for each in values)
+
+
+_SIGNS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+
+
+def _comparison(engine: str, expression: str, condition: Condition, name: str) -> str:
+    operator = condition.operator
+    if condition.value is None:
+        return f"{expression} IS {'NOT ' if operator == 'ne' else ''}NULL"
+    if operator == "eq":
+        return f"{expression} = :{name}"
+    if operator == "ne":
+        return f"({expression} <> :{name} OR {expression} IS NULL)"
+    if operator == "in":
+        return _one_of(engine, expression, name)
+    if operator in _SIGNS:
+        return f"{expression} {_SIGNS[operator]} :{name}"
+    place = f"instr({expression}, :{name})" if engine == "sqlite" else f"strpos({expression}, :{name})"
+    return f"{place} > 0" if operator == "like" else f"({place} = 0 OR {expression} IS NULL)"
+
+
+def _one_of(engine: str, expression: str, name: str) -> str:
+    if engine == "sqlite":
+        return f"{expression} IN (SELECT value FROM json_each(:{name}))"
+    return f"{expression} = ANY(:{name})"
+
+
+def columns_sql(listing: Listing, hidden: frozenset[str]) -> str:
+    known = listing.attributes().values()
+    return ", ".join("NULL" if each.name in hidden else each.sql for each in known)
+
+
+def id_place(listing: Listing) -> int:
+    return list(listing.attributes()).index("id")
+
+
+def full_order(listing: Listing, asked: tuple[Order, ...]) -> tuple[Order, ...]:
+    """The order asked for, else newest first; ties by id in the same direction."""
+    known = listing.attributes()
+    order = asked or (Order(known[listing.newest], descending=True),)
+    if any(each.attribute.name == "id" for each in order):
+        return order
+    return (*order, Order(known["id"], order[-1].descending))
+
+
+def order_sql(listing: Listing, order: Sequence[Order], *, reverse: bool = False) -> str:
+    return ", ".join(_order_part(listing, each, reverse) for each in order)
+
+
+def _order_part(listing: Listing, order: Order, reverse: bool) -> str:
+    expression = listing.expression(order.attribute)
+    if order.attribute.kind is Kind.TEXT:
+        expression = f"fold({expression})"
+    word = "DESC" if order.descending != reverse else "ASC"
+    nulls = f" NULLS {'FIRST' if reverse else 'LAST'}" if order.attribute.nullable else ""
+    return f"{expression} {word}{nulls}"
+
+
+def page_sql(
+    engine: str,
+    listing: Listing,
+    conditions: Sequence[Condition],
+    order: tuple[Order, ...],
+    how: tuple[bool, bool, bool],
+    hidden: frozenset[str],
+) -> str:
+    reverse, has_edge, skips = how
+    statement = Statement(engine, listing)
+    where = statement.where(conditions)
+    if has_edge:
+        sign = "<" if order[0].descending else ">="
+        where += f" AND {listing.expression(order[0].attribute)} {sign} :edge"
+    by = order_sql(listing, order, reverse=reverse)
+    columns = columns_sql(listing, hidden)
+    if not skips:
+        return f"SELECT {columns} FROM {statement.source} WHERE {where} ORDER BY {by} LIMIT :limit"
+    if listing.table is None or listing.source:
+        return f"SELECT {columns} FROM {statement.source} WHERE {where} ORDER BY {by} LIMIT :limit OFFSET :offset"
+    # Ids first: the skipped rows are then read from the index alone, never built.
+    ids = f'SELECT t."id" AS k FROM {statement.source} WHERE {where} ORDER BY {by} LIMIT :limit OFFSET :offset'
+    return f'SELECT {columns} FROM ({ids}) page JOIN "{listing.table.name}" t ON t."id" = page.k ORDER BY {by}'
+
+
+def builder(record: type[Record]) -> Callable[[Row], Record]:
+    """A function from a row of database values, in the order of the attributes, to the record."""
+    known = attributes(record).values()
+    changes = [(place, TO_WIRE[each.kind]) for place, each in enumerate(known) if each.kind in TO_WIRE]
+
+    def build(row: Row) -> Record:
+        cells = list(row)
+        for place, change in changes:
+            cells[place] = change(cells[place])
+        return record(*cells)
+
+    return build

@@ -1,0 +1,77 @@
+"""Real parts for every test: a migrated database (SQLite, or PostgreSQL when RINGBACK_TEST_ENGINE=postgres), a folder of
+blobs, and the whole application called in process."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ringback import app as composition
+from ringback import logs
+from ringback.services import Services
+from ringback.settings import Settings
+from ringback.store import migrate
+from tests.api import Api
+from tests.clock import TestClock
+
+logs.configure("warning")
+POSTGRES = os.environ.get("RINGBACK_TEST_ENGINE") == "postgres"
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A migrated, empty database to copy: migrating anew for each test would take most of the time."""
+    if POSTGRES:
+        from tests import postgres
+
+        return postgres.template(tmp_path_factory)
+    path = tmp_path_factory.mktemp("template") / "ringback.db"
+    migrate.upgrade(str(path))
+    return str(path)
+
+
+@pytest.fixture
+def database_url(template: str, tmp_path: Path) -> Iterator[str]:
+    if POSTGRES:
+        from tests import postgres
+
+        with postgres.copy_of(template) as url:
+            yield url
+    else:
+        copied = tmp_path / "ringback.db"
+        shutil.copy(template, copied)
+        yield str(copied)
+
+
+@pytest.fixture
+def clock() -> TestClock:
+    return TestClock()
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path) -> Settings:
+    return Settings(data_dir=str(tmp_path), database=database_url, metrics_token="metrics-secret")
+
+
+@pytest.fixture
+def start(settings: Settings, clock: TestClock) -> Iterator[Callable[..., Api]]:
+    """Starts the application with changed settings: `start(trusted_proxies="10.0.0.0/8")`."""
+    opened: list[Services] = []
+
+    def begin(**changes: object) -> Api:
+        services = composition.open_services(replace(settings, **changes), clock)  # type: ignore[arg-type]
+        opened.append(services)
+        return Api(composition.build(services))
+
+    yield begin
+    for services in opened:
+        services.database.close()
+
+
+@pytest.fixture
+def api(start: Callable[..., Api]) -> Api:
+    """The application, with two customers: see `tests/api.py`."""
+    return start()
