@@ -1,0 +1,41 @@
+"""Passwords: argon2id hashes, and what a new password must be.
+
+Hashing takes tens of milliseconds and much memory: never call it inside a database transaction.
+"""
+
+import secrets
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+SHORTEST, LONGEST = 10, 1000
+
+_HASHER = PasswordHasher()
+_NOBODYS = _HASHER.hash(secrets.token_hex(16))
+
+
+def hash_password(text: str) -> str:
+    return _HASHER.hash(text)
+
+
+def verify(hash: str | None, text: str) -> bool:
+    """Whether `text` is the password of `hash`. `None` (no such account) is never right and costs the same time."""
+    try:
+        right = len(text) <= LONGEST and _HASHER.verify(hash or _NOBODYS, text)
+    except (VerificationError, InvalidHashError):
+        return False
+    return right and hash is not None
+
+
+def check_strength(text: str, *personal: str | None) -> str | None:
+    """What is wrong with a new password, or `None`. `personal`: the e-mail, names and the like, which it must not be."""
+    if len(text) < SHORTEST:
+        return f"The password needs at least {SHORTEST} characters"
+    if len(text) > LONGEST:
+        return f"The password must not have more than {LONGEST} characters"
+    folded = text.strip().casefold()
+    if folded in {word.strip().casefold() for word in personal if word}:
+        return "The password must not be the e-mail address or a name"
+    if len(set(folded)) < 4:
+        return "The password needs more different characters"
+    return None
