@@ -158,7 +158,7 @@ class Lists:
         statement = Statement(db.engine, listing)
         values = {**bound, **statement.values(conditions)}
         changes = change_number(db, listing, bound)
-        key = (listing.name, listing.where, tuple(map(shape, conditions)), tuple(sorted(values.items())))
+        key = (listing.name, listing.where, tuple(conditions), tuple(sorted(bound.items())))
         with self._lock:
             known = self._totals.get(key)
         if changes is not None and known is not None and known[0] == changes:
