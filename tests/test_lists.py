@@ -90,9 +90,14 @@ def expected(found: list[dict[str, Any]], query: Query) -> list[int]:
         order.append(("id", order[-1][1]))
     kept = [row for row in found if matches(row, query)]
     for name, descending in reversed(order):
-        there = sorted((row for row in kept if row[name] is not None), key=lambda r: fold(r[name]), reverse=descending)
+        there = [row for row in kept if row[name] is not None]
+        there.sort(key=lambda row: fold_any(row[name]), reverse=descending)
         kept = there + [row for row in kept if row[name] is None]
     return [row["id"] for row in kept]
+
+
+def fold_any(value: Any) -> Any:
+    return fold(value)
 
 
 SORTS = (
@@ -151,7 +156,7 @@ def counted_anew(db: Db) -> dict[tuple[Any, ...], int]:
             value = f'CAST("{name}" AS TEXT)' if name else "''"
             day = f'"{spec[0]}" / 86400'
             where = f'WHERE "{name}" IS NOT NULL' if name else ""
-            sql = f'SELECT {value}, {day}, count(*) FROM "{table.name}" {where} GROUP BY {value}, {day}'
+            sql = f'SELECT {value}, {day}, count(*) FROM "{table.name}" {where} GROUP BY 1, 2'
             tally |= {(table.name, name, row[0], row[1]): row[2] for row in db.all(sql)}
     return tally
 
