@@ -16,6 +16,7 @@ from typing import Literal, NamedTuple
 
 from ringback.calls import numbers
 from ringback.importers.csv_records import Readable, Record, Refused, read
+from ringback.importers.importer import Options
 from ringback.importers.wall_clock import WallClock
 
 __all__ = ["CallRow", "Direction", "Options", "Refused", "direction", "endpoint_of", "parse"]
@@ -58,14 +59,6 @@ _CONTEXTS = {
     "milliwatt": "TEST_CALL",
 }
 _MAILBOXES = {"voicemail", "minivmrecord"}
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """`time_zone`: IANA name of the PBX's clock. `country`: alpha-2, where its national numbers are dialled."""
-
-    time_zone: str = "UTC"
-    country: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

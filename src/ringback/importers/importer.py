@@ -1,0 +1,106 @@
+"""What every importer is: a kind that the command line names, and a run that can be repeated.
+
+An importer stores in small transactions, each a whole: killed at any point and started again it leaves what one
+undisturbed run leaves, and a second run finds everything known.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from ringback.services import Services
+
+REFUSALS_KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`time_zone`: IANA name of the PBX's clock. `country`: alpha-2, where its national numbers are dialled."""
+
+    time_zone: str = "UTC"
+    country: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What could not be used. `where`: `line 12`, or the name of a file."""
+
+    where: str
+    reason: str
+
+
+@dataclass(slots=True)
+class Summary:
+    """How a run went. `read`: rows, files or calls that were looked at; they are `new`, `known` or refused.
+
+    Of a file that is all wrong the first 1,000 refusals are kept; `refused_in_all` counts every one.
+    """
+
+    read: int = 0
+    new: int = 0
+    known: int = 0
+    refused: list[Refusal] = field(default_factory=list)
+    refused_in_all: int = 0
+    noted: Counter[str] = field(default_factory=Counter)
+
+    def refuse(self, where: str, reason: str) -> None:
+        self.refused_in_all += 1
+        if len(self.refused) < REFUSALS_KEPT:
+            self.refused.append(Refusal(where, reason))
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was taken in spite of a fault, with how often."""
+        return [f"{times} × {text}" for text, times in self.noted.most_common()]
+
+
+class Progress(Protocol):
+    """Whoever shows how far a run is."""
+
+    def start(self, total: int, unit: str) -> None:
+        """Called once. `unit`: `bytes` or `files`."""
+
+    def advance(self, n: int) -> None:
+        """So many more of them are done."""
+
+
+class Unwatched:
+    """Progress that nobody looks at."""
+
+    def start(self, total: int, unit: str) -> None: ...
+
+    def advance(self, n: int) -> None: ...
+
+
+Run = Callable[[Services, int, Path, Options, Progress], Summary]
+"""`run(services, customer_id, path, options, progress)`. UsageError when the path or an option cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Importer:
+    """`kind` and `help` are what the command line shows."""
+
+    kind: str
+    help: str
+    run: Run
+
+
+class _Counted:
+    def __init__(self, file: BinaryIO, progress: Progress) -> None:
+        self._file, self._progress = file, progress
+
+    def read(self, size: int, /) -> bytes:
+        block = self._file.read(size)
+        self._progress.advance(len(block))
+        return block
+
+
+@contextmanager
+def watched(path: Path, progress: Progress) -> Iterator[_Counted]:
+    """The file, open for reading; what is read of it moves the progress."""
+    with path.open("rb") as file:
+        progress.start(path.stat().st_size, "bytes")
+        yield _Counted(file, progress)
