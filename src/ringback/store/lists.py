@@ -16,7 +16,16 @@ from ringback.query import Condition, Order, Query
 from ringback.record import Record
 from ringback.store.database import Database, Db, Row, value
 from ringback.store.listing import Listing
-from ringback.store.statements import Statement, builder, columns_sql, full_order, id_place, order_sql, page_sql, shape
+from ringback.store.statements import (
+    Statement,
+    columns_sql,
+    full_order,
+    id_place,
+    order_sql,
+    page_sql,
+    records_of,
+    shape,
+)
 from ringback.store.totals import Span, by_day, change_number, counted_total, place_of, span_of
 
 NEAR = 1_000  # an offset up to here is cheaper to skip than to look up
@@ -68,8 +77,9 @@ class Lists:
         picked = columns_sql(listing, hidden)
         own_id = listing.expression(listing.attributes()["id"])
         sql = f"SELECT {picked} FROM {listing.rows_from()} WHERE {listing.base()} AND {db.among(own_id, 'ids')}"
-        build = builder(listing.record)
-        found = {row[id_place(listing)]: build(row) for row in db.all(sql, {**bound, "ids": list(ids)})}
+        rows = db.all(sql, {**bound, "ids": list(ids)})
+        records = records_of(listing.record, rows)
+        found = {row[id_place(listing)]: record for row, record in zip(rows, records, strict=True)}
         return [found[each] for each in dict.fromkeys(ids) if each in found]
 
     def stream(
@@ -126,8 +136,7 @@ class Lists:
         if edge is None:
             del values["edge"]
         rows = db.all(sql, values)
-        build = builder(listing.record)
-        return [build(row) for row in (reversed(rows) if reverse else rows)]
+        return records_of(listing.record, rows[::-1] if reverse else rows)
 
     def _page_sql(
         self,
