@@ -87,6 +87,8 @@ class Endpoint:
     work: Work = Work.READ
     resource: Resource | None = None
     """The resource of the record that `{id}` or `{ids}` names, or of the collection."""
+    parent: Resource | None = None
+    """The resource of the record that `{id}` names, where the collection under it is of another."""
 
 
 @dataclass(slots=True)

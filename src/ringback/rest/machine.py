@@ -111,12 +111,13 @@ def _run(call: Call) -> replies.Reply:
 def _refuse(call: Call) -> None:
     """Forbidden by role or policy; but a record that is not the customer's is not found, whoever asks."""
     endpoint, caller = call.endpoint, call.caller
-    closed = endpoint.closed_by | (endpoint.resource.closed_by if endpoint.resource is not None else frozenset())
+    closed = endpoint.closed_by.union(*(each.closed_by for each in (endpoint.resource, endpoint.parent) if each))
     if caller.role in endpoint.roles and closed.isdisjoint(caller.policies):
         return
     ids = call.path.get("ids") or ([call.path["id"]] if "id" in call.path else [])
-    if ids and endpoint.resource is not None:
-        there = call.services.lists.some(call.db, endpoint.resource.listing, call.bound(), ids)
+    named = endpoint.parent or endpoint.resource
+    if ids and named is not None:
+        there = call.services.lists.some(call.db, named.listing, call.bound(), ids)
         if len(there) < len(ids):
             raise NotFound
     raise Forbidden

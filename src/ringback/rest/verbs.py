@@ -45,7 +45,9 @@ def nested(path: str, parent: Resource, resource: Resource, listing: Listing, su
         call.find(parent, call.path["id"])
         return list_of(call, resource, listing, parent=call.path["id"])
 
-    return Endpoint("GET", path, summary, handler, Shape.COLLECTION, answer=resource.record, resource=resource)
+    return Endpoint(
+        "GET", path, summary, handler, Shape.COLLECTION, answer=resource.record, resource=resource, parent=parent
+    )
 
 
 def shown(path: str, resource: Resource, summary: str, *, roles: frozenset[Role] = EVERYBODY) -> Endpoint:

@@ -30,7 +30,8 @@ def _complete(cdr: Mapping[str, Any], fresh: Iterable[int]) -> dict[str, Any]:
         live_id = next(iter(fresh))
     defaults = {"labels": "[]", "nb_notes": 0, "source_key": f"live:{live_id}"}
     root = live_id if cdr.get("parent_live_id") is None else cdr.get("root_live_id")
-    return {**defaults, **cdr, "live_id": live_id, "root_live_id": root}
+    is_root = int(cdr.get("parent_live_id") is None)
+    return {**defaults, **cdr, "live_id": live_id, "root_live_id": root, "is_root": is_root}
 
 
 def _parties(cdr: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -17,7 +17,9 @@ class Tally:
     resource: str
     attribute: str = EVERYTHING
     value: str = ""
-    """The name of the bound parameter whose value is counted; empty for all rows."""
+    """The name of the bound parameter whose value is counted; empty for a fixed value, or for all rows."""
+    fixed: str = ""
+    """The counted value, where it is the same for everybody."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class Listing:
     sql: Mapping[str, str] = field(default_factory=dict)
     searched: frozenset[str] = frozenset()
     """Attributes with a trigram index."""
+    day: str | None = None
+    """The attribute by whose day the rows are counted, where the record calls it otherwise than the table."""
 
     def attributes(self) -> Mapping[str, Attribute]:
         return attributes(self.record)
@@ -59,7 +63,7 @@ class Listing:
     def day_attribute(self) -> str | None:
         """The attribute by whose day the rows are counted."""
         spec = None if self.table is None else counted(self.table)
-        return None if spec is None else spec[0]
+        return None if spec is None else self.day or spec[0]
 
     def base_tally(self) -> Tally | None:
         if self.tally is not None or self.where or self.table is None or self.day_attribute() is None:

@@ -103,6 +103,7 @@ tokens = Table(
     "tokens",
     metadata,
     Column("hash", TEXT, primary_key=True),
+    _int("id"),
     _text("handle"),
     _customer(),
     _int("user_id"),
@@ -243,6 +244,7 @@ cdrs = Table(
     _int("duration"),
     _int("billsec"),
     _int("live_id"),
+    _int("is_root"),  # no parent_live_id; a column of its own so that it is counted
     *_ints("parent_live_id", "root_live_id", "user_id", "sip_endpoint_id", "server_id", "rate", "charge"),
     _text("type"),
     _text("disposition"),
@@ -261,7 +263,7 @@ cdrs = Table(
     Index(None, "customer_id", "live_id", unique=True),
     Index(None, "customer_id", "root_live_id"),
     Index(None, "customer_id", "uniqueid"),
-    info={"counted": ("calldate", ("type", "disposition", "destination", "context", "user_id"))},
+    info={"counted": ("calldate", ("type", "disposition", "destination", "context", "user_id", "is_root"))},
 )
 
 cdr_parties = Table(
@@ -406,6 +408,7 @@ chatmsgs = Table(
     _text("message"),
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "chat_id", "created_at", "id"),
+    Index(None, "customer_id", "user_id", "created_at", "id"),
     Index(None, "customer_id", "from_id", "created_at", "id"),
     Index(None, "customer_id", "to_id", "created_at", "id"),
     info={"counted": ("created_at", ())},

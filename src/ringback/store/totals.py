@@ -40,7 +40,7 @@ def span_of(listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Con
     if limits is None or spec is None:
         return None
     if not others:
-        return Span(base.resource, base.attribute, (str(bound[base.value]) if base.value else "",), *limits)
+        return Span(base.resource, base.attribute, (str(bound[base.value]) if base.value else base.fixed,), *limits)
     only = others[0]
     if len(others) > 1 or base.attribute or only.attribute.name not in spec[1] or only.value is None:
         return None
@@ -127,7 +127,7 @@ def _rows_between(
 
 
 def _typed(attribute: Attribute, values: Sequence[str]) -> tuple[int | str, ...]:
-    return tuple(int(each) if attribute.kind is Kind.INT else each for each in values)
+    return tuple(int(each) if attribute.kind in (Kind.INT, Kind.BOOL) else each for each in values)
 
 
 def by_day(listing: Listing, order: tuple[Order, ...]) -> bool:

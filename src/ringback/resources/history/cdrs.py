@@ -68,7 +68,7 @@ class Cdr(Record):
     t_cause: Name | None
     info: Text | None
     call_id: Annotated[Id, Column("t.live_id")]
-    is_root: Annotated[Flag, Column("CASE WHEN t.parent_live_id IS NULL THEN 1 ELSE 0 END")]
+    is_root: Flag
     root_live_id: Id | None
     labels: Labels
     metadata: Text | None
