@@ -97,6 +97,8 @@ class Call:
 
     endpoint: Endpoint
     services: Services
+    method: str
+    """As it came: HEAD where the endpoint's is GET."""
     path: Mapping[str, Any]
     """Path parameters: `id` and names ending in `_id` are int, `ids` a list of int, others text."""
     params: Sequence[tuple[str, str]]

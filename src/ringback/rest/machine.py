@@ -70,6 +70,7 @@ def _answer(services: Services, endpoint: Endpoint, path: Mapping[str, Any], req
     call = Call(
         endpoint=endpoint,
         services=services,
+        method=request.method,
         path=path,
         params=request.params,
         headers=request.headers,
