@@ -1,7 +1,8 @@
 """What handlers, jobs and commands share in one process. Built in `app.py`, never imported as a global."""
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ringback.blobs import Blobs
 from ringback.identity.idle import IdleTokens
@@ -21,3 +22,5 @@ class Services:
     blobs: Blobs
     idle: IdleTokens
     clock: Clock
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set when the process begins to stop: streams without an end look at it and end themselves."""
