@@ -1,15 +1,38 @@
 """The catalogue of the API: one file a family, one line here. Routes, rights, OpenAPI and tests follow from the rows."""
 
-from ringback.resources.customer import sessions, users
-from ringback.resources.history import cdrs
+from ringback.resources.customer import (
+    queuegroups,
+    queues,
+    sessions,
+    apitokens,
+    two_factor,
+    passwords,
+    auditlog,
+    usergrouppolicies,
+    usergroups,
+    users,
+)
+from ringback.resources.history import cdrs, chatmsgs, chats, sms, statements
 from ringback.rest.endpoint import Endpoint
 
 FAMILIES = (
     # history
+    chats,
+    chatmsgs,
+    sms,
+    statements,
     cdrs,
     # customer
     sessions,
+    apitokens,
+    two_factor,
+    passwords,
+    auditlog,
     users,
+    usergroups,
+    usergrouppolicies,
+    queues,
+    queuegroups,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for family in FAMILIES for endpoint in family.ENDPOINTS)
