@@ -10,9 +10,10 @@ from functools import partial
 import structlog
 
 from ringback import pages
-from ringback.blobs import open_blobs
-from ringback.errors import RingbackError
+from ringback.blobs import Blobs, open_blobs
+from ringback.errors import RingbackError, UsageError
 from ringback.identity.idle import IdleTokens
+from ringback.identity.sweep import sweep
 from ringback.jobs.kinds import kinds
 from ringback.jobs.worker import Workers
 from ringback.resources import ENDPOINTS
@@ -27,6 +28,7 @@ from ringback.store.lists import Lists
 log = structlog.get_logger()
 
 FLUSH_S = 1.0
+FLUSHES_PER_SWEEP = 60
 
 
 def system_clock() -> int:
@@ -50,10 +52,17 @@ def open_services(settings: Settings, clock: Clock = system_clock) -> Services:
         settings=settings,
         database=open_database(settings.database_url(), settings.query_timeout_s),
         lists=Lists(),
-        blobs=open_blobs(settings.blobs_url()),
+        blobs=_blobs(settings.blobs_url()),
         idle=IdleTokens(),
         clock=clock,
     )
+
+
+def _blobs(place: str) -> Blobs:
+    try:
+        return open_blobs(place)
+    except ValueError as error:
+        raise UsageError(f"blobs: {error}") from None
 
 
 def build(services: Services) -> App:
@@ -64,7 +73,7 @@ def build(services: Services) -> App:
 
 @contextmanager
 def running(app: App) -> Iterator[App]:
-    """Workers and the token flusher run inside; at the end what is in memory is written and all is closed."""
+    """Workers, the token flusher and the sweep run inside; at the end what is in memory is written and all is closed."""
     stop = threading.Event()
     flusher = threading.Thread(target=_flush_until, args=(stop, app.services), name="idle-tokens", daemon=True)
     flusher.start()
@@ -80,13 +89,17 @@ def running(app: App) -> Iterator[App]:
 
 def _flush_until(stop: threading.Event, services: Services) -> None:
     flush: Callable[[], None] = partial(services.idle.flush, services.database)
+    flushes = 0
     while not stop.wait(FLUSH_S):
         _tried(flush)
+        flushes += 1
+        if flushes % FLUSHES_PER_SWEEP == 0:
+            _tried(lambda: sweep(services.database, services.clock()))
     _tried(flush)
 
 
-def _tried(flush: Callable[[], None]) -> None:
+def _tried(work: Callable[[], None]) -> None:
     try:
-        flush()
+        work()
     except RingbackError as error:
-        log.warning("token times wait for the database", error=str(error))
+        log.warning("token times and the sweep wait for the database", error=str(error))

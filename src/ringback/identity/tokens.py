@@ -13,6 +13,7 @@ from ringback.rest.access import Caller, policies_of, strongest
 from ringback.store.database import Db, first
 
 SESSION_IDLE_S = 30 * 60
+SWEEP_MARGIN_S = 60
 SESSION, API = "session", "api"
 
 _FIND = """
@@ -45,6 +46,7 @@ def add(
     token, handle = new_token(), new_token()
     row = {
         "hash": hash_of(token),
+        "id": db.new_ids("tokens", 1)[0],
         "handle": handle,
         "customer_id": customer_id,
         "user_id": user_id,
@@ -56,6 +58,25 @@ def add(
     }
     db.load("tokens", list(row), [list(row.values())])
     return token, handle
+
+
+def end(db: Db, customer_id: int, token_hash: str) -> None:
+    sql = "DELETE FROM tokens WHERE customer_id = :customer AND hash = :hash"
+    db.run(sql, {"customer": customer_id, "hash": token_hash})
+
+
+def end_sessions(db: Db, customer_id: int, user_id: int, *, keep: str | None = None) -> None:
+    """Ends the user's sessions but the one with the hash `keep`. API tokens stay."""
+    sql = """
+        DELETE FROM tokens WHERE customer_id = :customer AND user_id = :user AND kind = 'session' AND hash <> :keep
+    """
+    db.run(sql, {"customer": customer_id, "user": user_id, "keep": keep or ""})
+
+
+def sweep(db: Db, now: int) -> None:
+    """Removes expired tokens. The margin leaves alone what was used lately and is not written yet."""
+    sql = "DELETE FROM tokens WHERE expiry_s IS NOT NULL AND :now - last_used_at > expiry_s"
+    db.run(sql, {"now": now - SWEEP_MARGIN_S})
 
 
 def identify(db: Db, token: str, named: str | None, idle: IdleTokens, now: int) -> Caller:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+from ringback.identity import mails
 from ringback.jobs import drop_blobs
 from ringback.jobs.worker import Run
 from ringback.rest import wipes
@@ -15,4 +16,6 @@ def kinds(endpoints: Iterable[Endpoint]) -> Mapping[str, Run]:
     return {
         wipes.KIND: partial(wipes.run, wiping),
         drop_blobs.KIND: drop_blobs.run,
+        mails.CODE: mails.send_code,
+        mails.RESET: mails.send_reset,
     }

@@ -1,13 +1,13 @@
 """The catalogue of the API: one file a family, one line here. Routes, rights, OpenAPI and tests follow from the rows."""
 
 from ringback.resources.customer import (
+    apitokens,
+    auditlog,
+    passwords,
     queuegroups,
     queues,
     sessions,
-    apitokens,
     two_factor,
-    passwords,
-    auditlog,
     usergrouppolicies,
     usergroups,
     users,

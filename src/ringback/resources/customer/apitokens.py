@@ -1,0 +1,103 @@
+"""API tokens: made by a user for a program, shown once, kept as hashes (what clients rely on; not in the reference pages)."""
+
+from typing import Annotated
+
+from msgspec import UNSET, UnsetType
+
+from ringback.errors import NotFound
+from ringback.identity import tokens
+from ringback.record import Column, Count, Id, Name, Patch, Record, RequiredName, WireTime, time_text
+from ringback.resources.customer import revoking
+from ringback.rest import replies
+from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
+from ringback.rest.verbs import list_of
+from ringback.store import schema
+from ringback.store.database import value
+from ringback.store.listing import Listing
+
+
+class ApiToken(Record):
+    """`token` is the token itself in the answer of POST, and afterwards a handle that names it and opens nothing."""
+
+    id: Id
+    name: Name
+    token: Annotated[Name, Column("t.handle")]
+    user_id: Id
+    expiry: Annotated[Count | None, Column("t.expiry_s")]
+    created_at: WireTime
+    last_used_at: WireTime
+
+
+class ApiTokenBody(Patch):
+    """`expiry`: seconds without a request after which the token dies; 0 or null: never."""
+
+    name: RequiredName
+    expiry: Count | UnsetType | None = UNSET
+
+
+_LIVE = f"t.kind = '{tokens.API}' AND (t.expiry_s IS NULL OR :now - t.last_used_at <= t.expiry_s)"
+
+OWN = Listing("own apitokens", ApiToken, schema.tokens, where=f"{_LIVE} AND t.user_id = :me")
+APITOKENS = Resource(Listing("apitokens", ApiToken, schema.tokens, where=_LIVE), own=OWN)
+
+
+def _list(call: Call) -> replies.Reply:
+    """One's own. Programs delete what they find under their name, so an administrator must ask for others by user_id."""
+    asked = {condition.attribute.name for condition in call.query(APITOKENS).conditions}
+    listing = APITOKENS.seen_by(call.caller) if "user_id" in asked else OWN
+    return list_of(call, APITOKENS, listing, now=call.now)
+
+
+def _create(call: Call) -> replies.Reply:
+    body, caller = call.body(ApiTokenBody), call.caller
+    expiry = None if body.expiry is UNSET else body.expiry or None
+    token, handle = tokens.add(
+        call.db, caller.customer_id, caller.user_id, kind=tokens.API, expiry_s=expiry, now=call.now, name=body.name
+    )
+    sql = "SELECT id FROM tokens WHERE customer_id = :customer AND handle = :handle"
+    token_id: int = value(call.db, sql, {"customer": caller.customer_id, "handle": handle})
+    call.audit("create", "ApiToken", token_id, name=body.name)
+    at = time_text(call.now) or ""
+    return replies.item(ApiToken(token_id, body.name, token, caller.user_id, expiry, at, at), 201)
+
+
+def _delete(call: Call) -> replies.Reply:
+    found = revoking.find(call, tokens.API, call.path["token"])
+    if found is None:
+        raise NotFound
+    revoking.revoke(call, found, "ApiToken")
+    return replies.empty()
+
+
+ENDPOINTS = (
+    Endpoint(
+        "GET",
+        "/apitokens",
+        "The caller's API tokens; administrators may filter by user_id for those of others",
+        _list,
+        Shape.COLLECTION,
+        answer=ApiToken,
+        resource=APITOKENS,
+    ),
+    Endpoint(
+        "POST",
+        "/apitokens",
+        "Make an API token; this answer alone shows it",
+        _create,
+        Shape.ITEM,
+        201,
+        answer=ApiToken,
+        body=ApiTokenBody,
+        work=Work.WRITE,
+        resource=APITOKENS,
+    ),
+    Endpoint(
+        "DELETE",
+        "/apitokens/{token}",
+        "End an API token, by its handle or itself",
+        _delete,
+        Shape.EMPTY,
+        204,
+        work=Work.WRITE,
+    ),
+)
