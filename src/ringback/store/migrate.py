@@ -10,10 +10,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from ringback.errors import UsageError
+from ringback.errors import Unavailable, UsageError
 from ringback.store.engines import POSTGRES, sqlite_path
 
 MIGRATIONS = Path(__file__).with_name("migrations")
+_SHAPE = "write postgresql://user:password@host/name, or the path of an SQLite file."
 LOCK = 0x52494E47  # one migration at a time, whoever starts it
 
 
@@ -60,21 +61,37 @@ def _revision(connection: sa.Connection) -> str | None:
 
 @contextmanager
 def _connected(url: str) -> Iterator[sa.Connection]:
-    """A connection in a transaction. SQLite runs without foreign keys: batch migrations would delete child rows."""
+    """A connection in a transaction. Unavailable when there is no database, UsageError when there can be none."""
+    try:
+        engine = _engine(url)
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+            yield connection
+        engine.dispose()
+    except OSError as error:
+        raise Unavailable(f"The database file {sqlite_path(url)} cannot be made: {error.strerror}.") from error
+    except sa.exc.ArgumentError as error:
+        raise UsageError(f"database: this is no valid URL; {_SHAPE}") from error
+    except sa.exc.DBAPIError as error:
+        raise Unavailable(f"The database cannot be used: {_first_line(error.orig)}.") from error
+
+
+def _first_line(error: BaseException | None) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
+
+
+def _engine(url: str) -> sa.Engine:
+    """SQLite runs without foreign keys: batch migrations would delete child rows."""
     if url.startswith(POSTGRES):
-        engine = sa.create_engine(f"postgresql+psycopg://{url.partition('://')[2]}", poolclass=sa.NullPool)
-    else:
-        path = sqlite_path(url)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.NullPool)
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
-    with engine.begin() as connection:
-        if engine.dialect.name == "postgresql":
-            connection.execute(sa.text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-        yield connection
-    engine.dispose()
+        return sa.create_engine(f"postgresql+psycopg://{url.partition('://')[2]}", poolclass=sa.NullPool)
+    path = sqlite_path(url)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    engine = sa.create_engine(f"sqlite:///{path}", poolclass=sa.NullPool)
+    sa.event.listen(engine, "connect", _prepare_sqlite)
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine
 
 
 def _prepare_sqlite(raw: sa.engine.interfaces.DBAPIConnection, _: object) -> None:
