@@ -82,7 +82,7 @@ def _patch(
     ignored: frozenset[str],
     reasons: list[tuple[str, str]],
 ) -> P | None:
-    fields = _fields(patch)
+    fields = fields_of(patch)
     python_names = dict(zip(patch.__struct_encode_fields__, patch.__struct_fields__, strict=True))
     before = len(reasons)
     values: dict[str, Any] = {}
@@ -100,7 +100,7 @@ def _patch(
 
 
 @lru_cache(maxsize=256)
-def _fields(patch: type[Patch]) -> dict[str, tuple[Any, bool]]:
+def fields_of(patch: type[Patch]) -> dict[str, tuple[Any, bool]]:
     """Wire name → (type without UNSET, whether POST requires it)."""
     hints = get_type_hints(patch, include_extras=True)
     wire_names = zip(patch.__struct_encode_fields__, patch.__struct_fields__, strict=True)
