@@ -1,0 +1,1 @@
+"""Benchmarks: Ringback beside the bare cost of the same work in the same run."""
