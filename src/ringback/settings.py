@@ -1,21 +1,25 @@
 """Every setting, in one table: name, default, what it means. Environment, configuration file and `ringback config` derive from it.
 
-A setting comes from the environment (`RINGBACK_DATABASE`), else from the file (`database = "…"`, TOML), else from its default.
-A secret may stand in a file of its own: `metrics_token_file = "/path"` or `RINGBACK_METRICS_TOKEN_FILE`.
+A setting comes from a flag of the command, else from the environment (`RINGBACK_DATABASE`), else from the file (`database = "…"`,
+TOML), else from its default. A secret may stand in a file of its own: `metrics_token_file = "/path"` or
+`RINGBACK_METRICS_TOKEN_FILE`.
 """
 
 import difflib
+import math
 import os
+import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ringback.errors import UsageError
 
 PREFIX = "RINGBACK_"
+CONFIG = f"{PREFIX}CONFIG"  # names the file, so it is no setting
 BASE_PATHS = ("/v1.1/voipstudio", "/v1.2/voipstudio", "/v1/voipstudio")
 
 
@@ -50,19 +54,46 @@ class Settings:
 
 
 KNOWN = {each.name: each for each in fields(Settings)}
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+# Variables of ours that are no settings: what `demo` writes to credentials.env for clients, and what tests and tools read.
+_NOT_SETTINGS = {CONFIG, *(PREFIX + name for name in ("URL", "TOKEN", "EMAIL", "PASSWORD"))}
+_NOT_SETTINGS_BEGIN = tuple(PREFIX + name for name in ("TEST_", "DEMO_", "LAB_"))
+
+
+class Given(NamedTuple):
+    """A value as somebody gave it. `origin` says where: `RINGBACK_PORT`, `port in /etc/ringback.toml`, `--port`."""
+
+    value: Any
+    origin: str
 
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ, **flags: Any) -> Settings:
-    """The settings from flags, environment and file. UsageError names an unknown setting and the nearest known one."""
-    given = {**_from_file(path), **_from_environment(environment)}
-    given |= {name: value for name, value in flags.items() if value is not None}
-    values = {name: _typed(name, value) for name, value in given.items()}
-    settings = Settings(**values)
+    """The settings from flags (None: not given), environment and file. UsageError says which value is wrong, and why."""
+    settings = Settings(**{name: _typed(name, each) for name, each in given(path, environment, **flags).items()})
     _check(settings)
     return settings
 
 
-def _from_file(path: Path | None) -> dict[str, Any]:
+def given(path: Path | None = None, environment: Mapping[str, str] = os.environ, **flags: Any) -> dict[str, Given]:
+    """What is not left to its default. UsageError names an unknown setting and the nearest known one."""
+    from_flags = {
+        name: Given(value, f"--{name.replace('_', '-')}") for name, value in flags.items() if value is not None
+    }
+    return {**_from_file(path), **_from_environment(environment), **from_flags}
+
+
+def masked(name: str, value: Any) -> str:
+    """A value to show: without the password of a URL, and without a secret altogether."""
+    text = str(value)
+    if not KNOWN[name].metadata["secret"] or not text:
+        return text
+    if "://" in text:
+        return re.sub(r"(?<=password=)[^&]*", "***", re.sub(r"(?<=://)([^@/]*?:)[^/]*@", r"\1***@", text))
+    return text if name == "database" else "***"
+
+
+def _from_file(path: Path | None) -> dict[str, Given]:
     if path is None:
         return {}
     try:
@@ -71,49 +102,81 @@ def _from_file(path: Path | None) -> dict[str, Any]:
         raise UsageError(f"The configuration file {path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"The configuration file {path} is not valid TOML: {error}.") from None
-    return dict(_resolved(name, value, f"in {path}") for name, value in content.items())
+    return _resolved((name, Given(value, f"{name} in {path}")) for name, value in content.items())
 
 
-def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
-    found = {}
-    for variable, value in environment.items():
-        name = variable.removeprefix(PREFIX).lower()
-        if variable.startswith(PREFIX) and not name.startswith(("test_", "demo_", "lab_")):
-            key, resolved = _resolved(name, value, "in the environment")
-            found[key] = resolved
+def _from_environment(environment: Mapping[str, str]) -> dict[str, Given]:
+    ours = [name for name in environment if name.startswith(PREFIX) and name not in _NOT_SETTINGS]
+    return _resolved(
+        (name.removeprefix(PREFIX).lower(), Given(environment[name], name))
+        for name in ours
+        if not name.startswith(_NOT_SETTINGS_BEGIN)
+    )
+
+
+def _resolved(pairs: Iterable[tuple[str, Given]]) -> dict[str, Given]:
+    """By setting; secrets that stand in files are read. UsageError for an unknown name, and for a secret given twice."""
+    found: dict[str, Given] = {}
+    for name, each in pairs:
+        key = _setting_of(name, each.origin)
+        if key in found:
+            raise UsageError(f"{found[key].origin} and {each.origin} both give {key}; give one.")
+        found[key] = each if key == name else Given(_secret(each), each.origin)
     return found
 
 
-def _resolved(name: str, value: Any, where: str) -> tuple[str, Any]:
-    """The setting's name and value; a secret's `_file` is read."""
-    if name in KNOWN:
-        return name, value
+def _setting_of(name: str, origin: str) -> str:
     base = name.removesuffix("_file")
+    if name in KNOWN:
+        return name
     if base in KNOWN and KNOWN[base].metadata["secret"]:
-        try:
-            return base, Path(str(value)).read_text().strip()
-        except OSError as error:
-            raise UsageError(f"{name} {where}: {value} cannot be read: {error.strerror}.") from None
+        return base
     near = difflib.get_close_matches(name, KNOWN, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
-    raise UsageError(f"Unknown setting {name!r} {where}.{hint} `ringback config` lists all.")
+    raise UsageError(f"Unknown setting: {origin}.{hint} `ringback config` lists all.")
 
 
-def _typed(name: str, value: Any) -> Any:
-    wanted = KNOWN[name].type
+def _secret(each: Given) -> str:
     try:
-        return {"int": int, "float": float}.get(str(getattr(wanted, "__name__", wanted)), str)(value)
-    except (TypeError, ValueError):
-        raise UsageError(f"{name} must be a number, not {value!r}.") from None
+        return Path(str(each.value)).read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(f"{each.origin}: {each.value} cannot be read: {reason}.") from None
+
+
+def _typed(name: str, each: Given) -> Any:
+    """The value as its setting's type; text becomes a number, but nothing else becomes anything else."""
+    wanted: type = type(KNOWN[name].default)
+    accepted: tuple[type, ...] = {float: (float, int, str), int: (int, str)}.get(wanted, (str,))
+    if isinstance(each.value, accepted) and not isinstance(each.value, bool):
+        try:
+            return wanted(each.value)
+        except ValueError:
+            pass
+    what = {int: "a whole number", float: "a number"}.get(wanted, "a text")
+    raise UsageError(f"{name} must be {what}, not {each.value!r} ({each.origin}).")
 
 
 def _check(settings: Settings) -> None:
-    for part in filter(None, (each.strip() for each in settings.trusted_proxies.split(","))):
+    _check_proxies(settings.trusted_proxies)
+    _check_scheme("public_url", settings.public_url, "https://", "http://")
+    _check_scheme("smtp_url", settings.smtp_url, "smtp://", "smtps://")
+    if settings.log_level not in LOG_LEVELS:
+        raise UsageError(f"log_level must be one of {', '.join(LOG_LEVELS)}, not {settings.log_level!r}.")
+    if not 0 <= settings.port <= 65_535:
+        raise UsageError(f"port must be from 0 to 65535, not {settings.port}.")
+    if not 0 < settings.query_timeout_s < math.inf:
+        raise UsageError("query_timeout_s must be more than 0.")
+
+
+def _check_proxies(text: str) -> None:
+    for part in filter(None, (each.strip() for each in text.split(","))):
         try:
             ip_network(part, strict=False)
         except ValueError:
             raise UsageError(f"trusted_proxies: {part!r} is no address or network.") from None
-    if not 0 <= settings.port <= 65_535:
-        raise UsageError(f"port must be from 0 to 65535, not {settings.port}.")
-    if settings.query_timeout_s <= 0:
-        raise UsageError("query_timeout_s must be more than 0.")
+
+
+def _check_scheme(name: str, value: str, *schemes: str) -> None:
+    if value and not value.startswith(schemes):
+        raise UsageError(f"{name} must begin with {' or '.join(schemes)}.")
