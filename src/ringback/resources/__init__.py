@@ -3,6 +3,7 @@
 from ringback.resources.customer import (
     apitokens,
     auditlog,
+    me,
     passwords,
     queuegroups,
     queues,
@@ -29,6 +30,7 @@ FAMILIES = (
     passwords,
     auditlog,
     users,
+    me,
     usergroups,
     usergrouppolicies,
     queues,

@@ -34,6 +34,8 @@ class Resource:
     """Policies under which attributes are null, and cannot be filtered or sorted by."""
     relations: Mapping[str, "Resource"] = field(default_factory=dict)
     """What `include` expands: the attribute of ids → the resource of those ids."""
+    memberships: Mapping[str, "Memberships"] = field(default_factory=dict)
+    """What an included object gets besides its own attributes, by the attribute of ids."""
 
     @property
     def record(self) -> type[Record]:
@@ -45,6 +47,10 @@ class Resource:
     def hidden_from(self, caller: Caller) -> frozenset[str]:
         found = (names for policy, names in self.hidden_by.items() if policy in caller.policies)
         return frozenset().union(*found)
+
+
+Memberships = Callable[["Call", Sequence[int]], Mapping[tuple[int, int], Mapping[str, Any]]]
+"""From ids of records: what belongs to a membership itself, by (id of the record, id of the member)."""
 
 
 class Work(StrEnum):
@@ -125,13 +131,14 @@ class Call:
         return self.caller.customer_id
 
     def bound(self, **more: Any) -> dict[str, Any]:
-        """What every listing may use: the customer, the caller, and whether the caller sees everybody's details."""
+        """What every listing may use: the customer, the caller, whether the caller sees everybody's details, presence."""
         caller = self.caller
         return {
             "customer": caller.customer_id,
             "me": caller.user_id,
             "me_text": str(caller.user_id),
             "sees_all": int(caller.is_administrator),
+            "sees_presence": int(Policy.PRESENCE_DISABLED not in caller.policies),
             **more,
         }
 

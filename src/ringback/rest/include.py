@@ -1,6 +1,6 @@
 """`include=relation` and `fields[relation]=…`: ids in an answer become the objects that they name."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,31 +16,40 @@ def expanded(call: Call, resource: Resource, records: Sequence[Record], query: Q
         return records
     plain = [msgspec.json.decode(msgspec.json.encode(record)) for record in records]
     for name in query.include:
-        related = _related(call, resource.relations[name], name, plain, query)
+        related = _related(call, resource.relations[name], name, plain)
+        beside = _beside(call, resource, name, plain)
         for record in plain:
-            record[name] = _replaced(record[name], related)
+            own = {each: beside.get((record["id"], each), {}) for each in _as_list(record[name])}
+            found = {each: {**related[each], **own[each]} for each in own if each in related}
+            record[name] = _replaced(record[name], found, query.fields.get(name))
     return plain
 
 
-def _related(
-    call: Call, resource: Resource, name: str, records: Sequence[dict[str, Any]], query: Query
-) -> dict[int, dict[str, Any]]:
+def _related(call: Call, resource: Resource, name: str, records: Sequence[dict[str, Any]]) -> dict[int, dict[str, Any]]:
     ids = sorted({each for record in records for each in _as_list(record[name])})
     seen = resource.seen_by(call.caller)
     found = call.services.lists.some(call.db, seen, call.bound(), ids, resource.hidden_from(call.caller))
-    wanted = query.fields.get(name)
-    objects = {}
-    for record in found:
-        content = msgspec.json.decode(msgspec.json.encode(record))
-        objects[content["id"]] = {key: content[key] for key in wanted if key in content} if wanted else content
-    return objects
+    objects = [msgspec.json.decode(msgspec.json.encode(record)) for record in found]
+    return {content["id"]: content for content in objects}
+
+
+def _beside(
+    call: Call, resource: Resource, name: str, records: Sequence[dict[str, Any]]
+) -> Mapping[tuple[int, int], Mapping[str, Any]]:
+    memberships = resource.memberships.get(name)
+    return {} if memberships is None else memberships(call, [record["id"] for record in records])
 
 
 def _as_list(value: Any) -> list[int]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _replaced(value: Any, related: dict[int, dict[str, Any]]) -> Any:
+def _replaced(value: Any, related: dict[int, dict[str, Any]], wanted: Sequence[str] | None) -> Any:
+    objects = {each: _picked(related[each], wanted) for each in _as_list(value) if each in related}
     if isinstance(value, list):
-        return [related[each] for each in value if each in related]
-    return related.get(value) if value is not None else None
+        return [objects[each] for each in value if each in objects]
+    return objects.get(value)
+
+
+def _picked(content: dict[str, Any], wanted: Sequence[str] | None) -> dict[str, Any]:
+    return {key: content[key] for key in wanted if key in content} if wanted else content

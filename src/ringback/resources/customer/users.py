@@ -1,12 +1,51 @@
 """Users: who has an account, and the directory that colleagues see of each other."""
 
-from typing import Annotated
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
-from ringback.record import Column, Count, Flag, Id, Name, Record, Texts, WireTime
-from ringback.rest.endpoint import Resource
-from ringback.rest.verbs import listed, shown
-from ringback.store import schema
+from msgspec import UNSET, Meta, UnsetType
+
+from ringback.errors import Fault, Forbidden, Invalid
+from ringback.identity import passwords
+from ringback.identity.accounts import set_password
+from ringback.jobs import drop_blobs
+from ringback.record import (
+    NO_NUL,
+    Column,
+    Count,
+    Flag,
+    Id,
+    Kind,
+    Name,
+    Number,
+    Patch,
+    Record,
+    RequiredName,
+    Texts,
+    Wire,
+    WireTime,
+    to_db,
+)
+from ringback.rest import replies
+from ringback.rest.access import ADMINISTRATORS, RECEPTION, Policy
+from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
+from ringback.rest.verbs import item_of, listed, shown
+from ringback.store import accounts, rows, schema
+from ringback.store.database import Db, Taken, first, folded, value
 from ringback.store.listing import Listing
+
+NOT_USABLE = "This value cannot be used."
+"""Said of every e-mail that is refused, whatever the reason: nobody learns who has an account elsewhere."""
+
+Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00.]+(\.[^@\s\x00.]+)*$"), Wire(Kind.TEXT)]
+Extension = Annotated[str, Meta(max_length=20, pattern=r"^[0-9*#]+$"), Wire(Kind.TEXT)]
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?$"), Wire(Kind.TEXT)]
+Password = Annotated[str, Meta(max_length=1000, pattern=NO_NUL), Wire(Kind.TEXT)]
+Roles = Annotated[
+    list[Literal["administrator", "reception", "user"]], Meta(min_length=1, max_length=3), Wire(Kind.JSON)
+]
 
 
 def _private(column: str) -> Column:
@@ -28,15 +67,214 @@ class User(Record):
     two_factor_auth: Annotated[Count | None, _private("two_factor_auth")]
     visited_apps: Texts
     ext: Name | None
-    cli: Name | None
+    cli: Number | None
     dnd: Flag
     nb_sip_locations: Count
-    presence: Name | None
+    presence: Annotated[Name | None, Column("CASE WHEN :sees_presence = 1 OR t.id = :me THEN t.presence END")]
 
 
-USERS = Resource(Listing("users", User, schema.users, newest="id"))
+class UserPatch(Patch):
+    """What an administrator sets. `language` and `password` are never shown here."""
+
+    email: Email
+    first_name: RequiredName
+    last_name: RequiredName
+    ext: Extension
+    roles: Roles | UnsetType = UNSET
+    active: Flag | UnsetType = UNSET
+    cli: Number | UnsetType | None = UNSET
+    dnd: Flag | UnsetType = UNSET
+    language: Language | UnsetType | None = UNSET
+    password: Password | UnsetType = UNSET
+
+
+ALL = Listing("users", User, schema.users)
+OWN = replace(ALL, name="own user", where="t.id = :me")
+
+USERS = Resource(ALL, own=OWN)
+"""A user with what belongs to the user: a plain user's and a receptionist's are their own."""
+READABLE = Resource(ALL, own=OWN, all_for=RECEPTION)
+DIRECTORY = Resource(ALL)
+"""Everybody's colleagues, without their private attributes."""
+
+
+def _create(call: Call) -> replies.Reply:
+    columns = _checked(_body(call, partial=False))
+
+    def work(db: Db) -> replies.Reply:
+        call.transaction = db
+        _refuse_taken(db, call.customer_id, None, columns)
+        roles = json.loads(columns.get("roles", '["user"]'))
+        user_id = accounts.create_user(db, call.customer_id, now=call.now, **{**columns, "roles": roles})
+        call.audit("create", "User", user_id)
+        return item_of(call, USERS, user_id, 201)
+
+    return _written(call, work)
+
+
+def _change(call: Call) -> replies.Reply:
+    user_id = call.path["id"]
+    if user_id == call.caller.user_id and Policy.SETTINGS_LOCKED in call.caller.policies:
+        raise Forbidden
+    user = _found(call, user_id)
+    columns = _checked(_body(call, partial=True), user)
+
+    def work(db: Db) -> replies.Reply:
+        call.transaction = db
+        call.find(USERS, user_id)
+        if columns:
+            _refuse_taken(db, call.customer_id, user_id, columns)
+            store_changes(call, user_id, columns)
+        return item_of(call, USERS, user_id)
+
+    return _written(call, work)
+
+
+def _found(call: Call, user_id: int) -> User:
+    def work(db: Db) -> User:
+        call.transaction = db
+        user = call.find(USERS, user_id)
+        assert isinstance(user, User)
+        return user
+
+    return call.services.database.read(work)
+
+
+def _body(call: Call, *, partial: bool) -> dict[str, Any]:
+    """What the body gives. A malformed e-mail is refused in the same words as a taken one."""
+    try:
+        return call.body(UserPatch, partial=partial).given()
+    except Invalid as error:
+        faults = [Fault("email", NOT_USABLE) if fault.field == "email" else fault for fault in error.faults]
+        raise (error if "email" not in [fault.field for fault in faults] else Invalid(faults=faults)) from None
+
+
+def _checked(given: dict[str, Any], user: User | None = None) -> dict[str, Any]:
+    """The columns to write; hashes the password, so never inside a transaction."""
+    faults = [*_weak_password(given), *(_lockout(given) if user is not None and user.is_root else ())]
+    if faults:
+        raise Invalid(faults=faults)
+    columns = to_db(UserPatch, given)
+    if "email" in columns:
+        columns["email_folded"] = folded(columns["email"])
+    if "password" in columns:
+        columns["password_hash"] = passwords.hash_password(columns.pop("password"))
+    return columns
+
+
+def _weak_password(given: dict[str, Any]) -> list[Fault]:
+    if "password" not in given:
+        return []
+    reason = passwords.check_strength(given["password"], *map(given.get, ("email", "first_name", "last_name")))
+    return [Fault("password", f"{reason}.")] if reason else []
+
+
+def _lockout(given: dict[str, Any]) -> list[Fault]:
+    """The root user stays able to administer, or nobody could."""
+    faults = []
+    if "administrator" not in given.get("roles", ["administrator"]):
+        faults.append(Fault("roles", "The root user is an administrator."))
+    if given.get("active") is False:
+        faults.append(Fault("active", "The root user stays active."))
+    return faults
+
+
+def _refuse_taken(db: Db, customer_id: int, user_id: int | None, columns: dict[str, Any]) -> None:
+    others = {
+        "customer": customer_id,
+        "id": user_id or 0,
+        "email": columns.get("email_folded"),
+        "ext": columns.get("ext"),
+    }
+    faults = []
+    if value(db, "SELECT 1 FROM users WHERE email_folded = :email AND id <> :id", others):
+        faults.append(Fault("email", NOT_USABLE))
+    if value(db, "SELECT 1 FROM users WHERE customer_id = :customer AND ext = :ext AND id <> :id", others):
+        faults.append(Fault("ext", "This value is already used."))
+    if faults:
+        raise Invalid(faults=faults)
+
+
+def _written(call: Call, work: Callable[[Db], replies.Reply]) -> replies.Reply:
+    """Runs `work` in a transaction. Two requests may race for one e-mail: the database then has the last word."""
+    try:
+        return call.services.database.write(work)
+    except Taken as error:
+        if "email_folded" in error.columns:
+            raise Invalid(faults=[Fault("email", NOT_USABLE)]) from error
+        raise
+
+
+def store_changes(call: Call, user_id: int, columns: dict[str, Any]) -> None:
+    """Writes columns of a user. With a new password the user's sessions end, but for the one that asks."""
+    named = sorted({name.removesuffix("_folded").removesuffix("_hash") for name in columns})
+    plain = {name: each for name, each in columns.items() if name != "password_hash"}
+    rows.update(call.db, schema.users, call.customer_id, user_id, plain)
+    if "password_hash" in columns:
+        set_password(call.db, call.customer_id, user_id, columns["password_hash"], keep=call.caller.token_hash)
+    call.audit("change", "User", user_id, attributes=named)
+
+
+_BELONGINGS = (
+    "DELETE FROM tokens WHERE customer_id = :customer AND user_id = :user",
+    "DELETE FROM challenges WHERE customer_id = :customer AND user_id = :user",
+    "DELETE FROM recovery_codes WHERE customer_id = :customer AND user_id = :user",
+    "DELETE FROM queue_users WHERE customer_id = :customer AND user_id = :user",
+    "DELETE FROM usergroup_users WHERE customer_id = :customer AND user_id = :user",
+    "DELETE FROM contacts WHERE customer_id = :customer AND user_id = :user",
+    "UPDATE contacts SET rel_user_id = NULL, internal = 0 WHERE customer_id = :customer AND rel_user_id = :user",
+)
+"""What goes with a user. History keeps its `user_id`."""
+
+
+def _delete(call: Call) -> replies.Reply:
+    user_id = call.path["id"]
+    user = call.find(USERS, user_id)
+    assert isinstance(user, User)
+    if user.is_root or user_id == call.caller.user_id:
+        raise Forbidden("The root user cannot be deleted, nor can oneself.")
+    bound = {"customer": call.customer_id, "user": user_id}
+    audio = first(call.db, "SELECT audio_key FROM users WHERE customer_id = :customer AND id = :user", bound)
+    drop_blobs.enqueue(call.db, call.customer_id, [key for key in audio or () if key])
+    for statement in _BELONGINGS:
+        call.db.run(statement, bound)
+    rows.delete(call.db, schema.users, call.customer_id, [user_id])
+    call.audit("delete", "User", user_id, name=" ".join(filter(None, (user.first_name, user.last_name))))
+    return replies.empty()
+
+
+def _administered(
+    method: str, path: str, summary: str, handler: Callable[[Call], replies.Reply], status: int = 200
+) -> Endpoint:
+    return Endpoint(
+        method,
+        path,
+        summary,
+        handler,
+        Shape.ITEM,
+        status,
+        answer=User,
+        body=UserPatch,
+        roles=ADMINISTRATORS,
+        work=Work.OWN,
+        resource=USERS,
+    )
+
 
 ENDPOINTS = (
-    listed("/users", USERS, "The users of the customer, as a directory"),
-    shown("/users/{id}", USERS, "One user"),
+    listed("/users", DIRECTORY, "The users of the customer, as a directory"),
+    _administered("POST", "/users", "Create a user", _create, 201),
+    shown("/users/{id}", READABLE, "One user"),
+    _administered("PATCH", "/users/{id}", "Change a user", _change),
+    Endpoint(
+        "DELETE",
+        "/users/{id}",
+        "Delete a user; what the user did stays in the history",
+        _delete,
+        Shape.EMPTY,
+        204,
+        roles=ADMINISTRATORS,
+        work=Work.WRITE,
+        resource=USERS,
+    ),
 )
