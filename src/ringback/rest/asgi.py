@@ -106,7 +106,8 @@ class Application:
     def _address(self, scope: Scope, headers: Headers) -> str:
         """The client's address; X-Forwarded-For counts only as far as trusted proxies wrote it."""
         peer = str((scope.get("client") or ("",))[0])
-        hops = [part.strip() for part in headers.get("x-forwarded-for", "").split(",") if part.strip()]
+        lines = ",".join(headers.getlist("x-forwarded-for"))  # some proxies add a line below the client's own
+        hops = [part.strip() for part in lines.split(",") if part.strip()]
         while hops and _within(peer, self.proxies):
             peer = hops.pop()
         return peer
