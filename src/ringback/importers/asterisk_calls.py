@@ -105,8 +105,8 @@ def _roots(db: Db, customer_id: int, fresh: Mapping[str, CallRow], live_ids: Map
     """The live id of the root by call: of a row stored before, else of the first row of the first channel."""
     called = {call for row in fresh.values() if (call := _call(row)) is not None}
     sql = f"""
-        SELECT uniqueid, root_live_id FROM cdrs
-        WHERE customer_id = :customer AND {db.among("uniqueid", "calls")} ORDER BY id DESC
+        SELECT uniqueid, min(root_live_id) FROM cdrs
+        WHERE customer_id = :customer AND {db.among("uniqueid", "calls")} GROUP BY uniqueid
     """
     roots: dict[str, int] = dict(db.all(sql, {"customer": customer_id, "calls": sorted(called)}))
     for key, row in sorted(fresh.items(), key=lambda each: each[1].uniqueid != _call(each[1])):

@@ -7,6 +7,7 @@ through here. A counter is (customer, table, attribute, value, day) → n: attri
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Table
@@ -31,10 +32,11 @@ def insert(db: Db, table: Table, customer_id: int, rows: Sequence[Mapping[str, A
         return []
     names = columns(table)
     ids = _ids(db, table, rows) if "id" in names else []
-    fixed = [{**row, "customer_id": customer_id} for row in rows]
+    blank = dict.fromkeys(names)
+    fixed = [{**blank, **row, "customer_id": customer_id} for row in rows]
     for row, row_id in zip(fixed, ids, strict=False):
         row["id"] = row_id
-    db.load(table.name, names, [[row.get(name) for name in names] for row in fixed])
+    db.load(table.name, names, list(map(itemgetter(*names), fixed)))
     count(db, table, customer_id, fixed, +1)
     return ids
 
@@ -55,6 +57,7 @@ def update(db: Db, table: Table, customer_id: int, row_id: int, changes: Mapping
     db.run(sql, {**params, "customer": customer_id, "id": row_id})
     count(db, table, customer_id, before, -1)
     count(db, table, customer_id, [{**row, **changes} for row in before], +1)
+    changed(db, table, customer_id)
 
 
 def delete(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> int:
@@ -93,6 +96,13 @@ def count(db: Db, table: Table, customer_id: int, rows: Iterable[Mapping[str, An
         for (a, v, d), n in sorted(tally.items())  # sorted: two transactions take the rows in one order, no deadlock
     ]
     db.many(_ADD, bound)
+
+
+def changed(db: Db, table: Table, customer_id: int) -> None:
+    """Moves the change number of a counted table: rows are the same number, but filters may match others of them."""
+    if counted(table) is not None:
+        bound = {"customer": customer_id, "resource": table.name, "attribute": CHANGES, "value": "", "day": 0, "n": 1}
+        db.many(_ADD, [bound])
 
 
 def _keys(spec: tuple[str, tuple[str, ...]], rows: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str, int]]:
