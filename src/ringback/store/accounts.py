@@ -4,8 +4,6 @@ Writes only; checking names, addresses and passwords is the caller's. `Taken` wh
 this customer) is in use.
 """
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
 from ringback.store import rows, schema
@@ -45,20 +43,20 @@ def create_user(
     first_name: str | None = None,
     last_name: str | None = None,
     ext: str | None = None,
-    roles: Sequence[str] = ("user",),
+    roles: str = '["user"]',
     password_hash: str | None = None,
     is_root: bool = False,
     now: int,
     **columns: Any,
 ) -> int:
-    """Without `password_hash` the user cannot log in until one is set. `columns`: further columns of `users`."""
+    """`roles`: as stored, JSON text. Without `password_hash` the user cannot log in until one is set. `columns`: others of `users`."""
     row = {
         "email": email,
         "email_folded": folded(email),
         "first_name": first_name,
         "last_name": last_name,
         "ext": ext,
-        "roles": json.dumps(list(roles)),
+        "roles": roles,
         "password_hash": password_hash,
         "is_root": int(is_root),
         "created_at": now,
