@@ -1,5 +1,7 @@
 """The catalogue of the API: one file a family, one line here. Routes, rights, OpenAPI and tests follow from the rows."""
 
+from ringback.resources.callmeback import buttons, visitors
+from ringback.resources.callmeback import settings as callmeback_settings
 from ringback.resources.customer import (
     apitokens,
     auditlog,
@@ -35,6 +37,10 @@ FAMILIES = (
     usergrouppolicies,
     queues,
     queuegroups,
+    # call me back
+    callmeback_settings,
+    buttons,
+    visitors,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for family in FAMILIES for endpoint in family.ENDPOINTS)
