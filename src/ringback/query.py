@@ -23,6 +23,7 @@ DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 10_000
 MAX_CONDITIONS = 100
 MAX_LIST = 1_000
+MAX_ORDERS = 10
 OPERATORS = ("eq", "ne", "like", "notlike", "gt", "gte", "lt", "lte", "in")
 _TEXT_OPERATORS = ("like", "notlike")
 _ORDER_OPERATORS = ("gt", "gte", "lt", "lte")
@@ -254,6 +255,9 @@ def _order(
         return ()
     if sort.lstrip().startswith("["):
         entries = _json_list(sort, "sort", faults)
+        if len(entries) > MAX_ORDERS:
+            faults.append(Fault("sort", f"Sort by at most {MAX_ORDERS} attributes."))
+            return ()
         found = [_json_order(f"sort[{index}]", entry, known, faults) for index, entry in enumerate(entries)]
     else:
         falling = sort.startswith("-")

@@ -30,7 +30,7 @@ from ringback.store.totals import Span, by_day, change_number, counted_total, pl
 
 NEAR = 1_000  # an offset up to here is cheaper to skip than to look up
 SLOW_AT_ONCE = 2
-SLOW_WAIT_S = 10.0
+SLOW_WAIT_S = 0.5  # a waiting request holds a reader that others need
 TOTALS_KEPT = 5_000
 STATEMENTS_KEPT = 1_000
 STREAM_ROWS = 2_000

@@ -59,6 +59,7 @@ class PostgresDatabase:
     engine = "postgres"
 
     def __init__(self, url: str, query_timeout_s: float) -> None:
+        self._url = url
         self._begin_read = (
             "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
             f" SET LOCAL statement_timeout = {int(query_timeout_s * 1000)}"
@@ -83,12 +84,12 @@ class PostgresDatabase:
                 _rollback(connection)
 
     def write(self, work: Callable[[Db], T]) -> T:
-        for _ in range(ATTEMPTS - 1):
+        for _ in range(ATTEMPTS):
             try:
                 return self._transaction(work)
-            except (pg.DeadlockDetected, pg.SerializationFailure):
-                continue
-        return self._transaction(work)
+            except (pg.DeadlockDetected, pg.SerializationFailure) as error:
+                conflict = error
+        raise Unavailable("Too many writes at the same rows. Try again shortly.") from conflict
 
     def _transaction(self, work: Callable[[Db], T]) -> T:
         with self._connection() as connection, connection.transaction():
@@ -96,9 +97,10 @@ class PostgresDatabase:
 
     @contextmanager
     def stream(self, sql: str, params: Params, size: int) -> Iterator[Iterator[list[Row]]]:
+        # A connection of its own: a reader that takes its time must not hold one of the pool.
         with (
-            self._connection() as connection,
-            connection.transaction(),
+            _translated(),
+            psycopg.connect(self._url) as connection,
             connection.cursor(name="stream") as cursor,
         ):
             cursor.execute(percent_style(sql), params)
@@ -106,20 +108,26 @@ class PostgresDatabase:
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        try:
-            with self._pool.connection() as connection:
-                yield connection
-        except pg.UniqueViolation as error:
-            raise Taken(_columns(error)) from error
-        except pg.QueryCanceled as error:
-            raise TooSlow from error
-        except (pg.DeadlockDetected, pg.SerializationFailure):
-            raise
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
-            raise Unavailable("The database cannot be reached right now. Try again shortly.") from error
+        with _translated(), self._pool.connection() as connection:
+            yield connection
 
     def close(self) -> None:
         self._pool.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """psycopg's errors as ours: a taken value, a query over its time, a database that is away."""
+    try:
+        yield
+    except pg.UniqueViolation as error:
+        raise Taken(_columns(error)) from error
+    except pg.QueryCanceled as error:
+        raise TooSlow from error
+    except (pg.DeadlockDetected, pg.SerializationFailure):
+        raise
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as error:
+        raise Unavailable("The database cannot be reached right now. Try again shortly.") from error
 
 
 def _rollback(connection: Connection) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from ringback.errors import TooSlow, Unavailable
 from ringback.store.database import Db, Params, Row, T, Taken, fold
 
-READERS = 6
+READERS = 12
 BUSY_TIMEOUT_S = 10.0
 STEPS_PER_CHECK = 20_000  # virtual machine steps between two looks at the clock: about 1 ms
 

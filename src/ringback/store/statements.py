@@ -13,6 +13,7 @@ from ringback.store.listing import Listing
 
 SEARCHED = "cdr_numbers"  # the full-text table of parts of numbers (SQLite)
 SEARCH_FROM = 3  # a trigram index knows parts of at least three characters
+SEARCH_TO = 32  # longer than any number
 
 
 class Statement:
@@ -48,15 +49,7 @@ class Statement:
         return _comparison(self.engine, expression, condition, name)
 
     def _is_search(self, condition: Condition) -> bool:
-        text = condition.value
-        return (
-            condition.operator == "like"
-            and condition.attribute.name in self.listing.searched
-            and isinstance(text, str)
-            and text.isdecimal()
-            and text.isascii()
-            and len(text) >= SEARCH_FROM
-        )
+        return condition.attribute.name in self.listing.searched and _is_part_of_number(condition)
 
     def _search(self, expression: str, name: str) -> str:
         if self.engine == "postgres":
@@ -74,9 +67,15 @@ class Statement:
 
 def shape(condition: Condition) -> tuple[Any, ...]:
     """What of a condition the text of a statement depends on."""
-    text = condition.value if isinstance(condition.value, str) else ""
-    searchable = condition.operator == "like" and text.isdecimal() and text.isascii() and len(text) >= SEARCH_FROM
-    return (condition.attribute.name, condition.operator, condition.value is None, _folds(condition), searchable)
+    is_null, part = condition.value is None, _is_part_of_number(condition)
+    return (condition.attribute.name, condition.operator, is_null, _folds(condition), part)
+
+
+def _is_part_of_number(condition: Condition) -> bool:
+    text = condition.value
+    if condition.operator != "like" or not isinstance(text, str):
+        return False
+    return text.isdecimal() and text.isascii() and SEARCH_FROM <= len(text) <= SEARCH_TO
 
 
 def _folds(condition: Condition) -> bool:
