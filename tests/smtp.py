@@ -23,7 +23,7 @@ class Mailbox(socketserver.ThreadingTCPServer):
 
     def text(self) -> str:
         """The body of the newest mail."""
-        return str(self.mails[-1].get_content())
+        return str(self.mails[-1].get_content()).replace("\r\n", "\n")
 
     def found(self, pattern: str) -> str:
         """What a pattern finds in the newest mail."""

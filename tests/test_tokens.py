@@ -62,7 +62,9 @@ def test_anything_else_is_unauthorized(api: Api) -> None:
         assert status(api, headers) == 401, headers
 
 
-@pytest.mark.parametrize("value", ["Basic", "Basic !!!", "Basic " + base64.b64encode(b"no colon").decode(), "Basic /w=="])
+@pytest.mark.parametrize(
+    "value", ["Basic", "Basic !!!", "Basic " + base64.b64encode(b"no colon").decode(), "Basic /w=="]
+)
 def test_a_basic_value_that_does_not_split_in_two_is_told_so(api: Api, value: str) -> None:
     answer = Client(api.app).call("GET", "/apitokens", headers={"authorization": value})
     assert answer.status == 400
