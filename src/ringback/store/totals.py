@@ -162,7 +162,7 @@ def place_of(db: Db, bound: Mapping[str, Any], span: Span, descending: bool, off
 
 
 def change_number(db: Db, listing: Listing, bound: Mapping[str, Any]) -> int | None:
-    """Moves with every insert and delete of the table; None for listings whose total must not be remembered."""
+    """Moves with every insert, update and delete of the table; None for listings whose total must not be remembered."""
     if listing.table is None or listing.day_attribute() is None or "SELECT" in listing.where:
         return None
     sql = (
