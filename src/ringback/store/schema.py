@@ -356,7 +356,7 @@ sip_messages = Table(
     _int("src_port"),
     _text("dst_ip"),
     _int("dst_port"),
-    Column("payload", TEXT, nullable=False),  # Latin-1: one character is one byte
+    Column("payload", TEXT, nullable=False),  # Latin-1, one character is one byte; NUL, which no text holds, is U+0100
     _text("digest"),
     UniqueConstraint("customer_id", "call_id", "digest"),
     Index(None, "customer_id", "call_id", "captured_at_us", "id"),
@@ -564,6 +564,14 @@ jobs = Table(
     *_texts("progress", "error", "unique_key"),
     UniqueConstraint("customer_id", "kind", "unique_key"),
     Index(None, "state", "run_at"),
+)
+
+server_secrets = Table(
+    "server_secrets",  # made at first use, the same for every process on this database
+    metadata,
+    Column("name", TEXT, primary_key=True),
+    _text("secret"),
+    sqlite_with_rowid=False,
 )
 
 sequences = Table(
