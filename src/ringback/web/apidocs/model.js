@@ -60,7 +60,7 @@ export function limits(schema) {
   return [schema.description ?? whole.description, text].filter(Boolean).join("; ");
 }
 
-/** A value that a schema could have, to start a request body from: what is required, or else everything. */
+/** A value that a schema could have, to start a request body from: what is required, or else (and beside an id) everything. */
 export function example(spec, schema, depth = 0) {
   const whole = resolved(spec, schema) ?? {};
   if (depth > 4) return null;
@@ -69,7 +69,8 @@ export function example(spec, schema, depth = 0) {
   if (whole.anyOf) return example(spec, whole.anyOf.find((each) => each.type !== "null"), depth + 1);
   if (whole.type === "array") return [example(spec, whole.items, depth + 1)];
   if (whole.properties) {
-    const names = whole.required?.length ? whole.required : Object.keys(whole.properties);
+    const required = whole.required ?? [];
+    const names = required.some((name) => name !== "id") ? required : Object.keys(whole.properties);
     return Object.fromEntries(names.map((name) => [name, example(spec, whole.properties[name], depth + 1)]));
   }
   return { string: "", integer: whole.minimum ?? 0, number: 0, boolean: false, object: {} }[[whole.type].flat()[0]] ?? null;

@@ -77,7 +77,7 @@ function answer(spec, status, reference) {
   const whole = resolved(spec, reference);
   const types = Object.keys(whole.content ?? {}).join(", ");
   const schema = whole.content?.["application/json"]?.schema;
-  const text = [el("b", {}, status), ` ${whole.description}`, types ? el("span", { className: "type" }, ` ${types}`) : ""];
+  const text = [el("b", {}, status), " ", ...prose(whole.description), types ? el("span", { className: "type" }, ` ${types}`) : ""];
   if (!schema || !status.startsWith("2") || Object.keys(schema).length === 0) return el("li", {}, text);
   return el("li", {}, lazily(text, () => schemaView(spec, schema)));
 }
