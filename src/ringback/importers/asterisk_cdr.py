@@ -9,7 +9,6 @@ Nothing here knows users or the database: a row is read, and `direction` says wh
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal, NamedTuple
@@ -61,8 +60,7 @@ _CONTEXTS = {
 _MAILBOXES = {"voicemail", "minivmrecord"}
 
 
-@dataclass(frozen=True, slots=True)
-class CallRow:
+class CallRow(NamedTuple):
     """One hop. Instants are UTC seconds, texts at most 255 characters without control characters, unknown is None.
 
     `key` is the same whenever the same line is read again, and differs between the rows of one forked call. `src` and

@@ -7,6 +7,7 @@ from ringback.store import rows, schema
 from ringback.store.database import Db
 
 _INDEXED = "INSERT INTO cdr_numbers (rowid, src, dst) VALUES (:id, :src, :dst)"
+_NOBODY = {None, 0}
 _UNINDEXED = "INSERT INTO cdr_numbers (cdr_numbers, rowid, src, dst) VALUES ('delete', :id, :src, :dst)"
 
 
@@ -20,7 +21,7 @@ def insert(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]) -> list[
     parties = [party for cdr in full for party in _parties(cdr)]
     rows.insert(db, schema.cdr_parties, customer_id, parties)
     if db.engine == "sqlite":
-        db.many(_INDEXED, [{"id": cdr["id"], "src": cdr.get("src"), "dst": cdr.get("dst")} for cdr in full])
+        db.many(_INDEXED, full)
     return ids
 
 
@@ -28,17 +29,28 @@ def _complete(cdr: Mapping[str, Any], fresh: Iterable[int]) -> dict[str, Any]:
     live_id = cdr.get("live_id")
     if live_id is None:
         live_id = next(iter(fresh))
-    defaults = {"labels": "[]", "nb_notes": 0, "source_key": f"live:{live_id}"}
-    root = live_id if cdr.get("parent_live_id") is None else cdr.get("root_live_id")
-    is_root = int(cdr.get("parent_live_id") is None)
-    return {**defaults, **cdr, "live_id": live_id, "root_live_id": root, "is_root": is_root}
+    is_root = cdr.get("parent_live_id") is None
+    return {
+        "labels": "[]",
+        "nb_notes": 0,
+        "source_key": f"live:{live_id}",
+        "src": None,
+        "dst": None,
+        **cdr,
+        "live_id": live_id,
+        "root_live_id": live_id if is_root else cdr.get("root_live_id"),
+        "is_root": int(is_root),
+    }
 
 
 def _parties(cdr: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The users to whom a CDR belongs: its user, and the users that its source and destination are."""
-    named = (cdr.get("user_id"), cdr.get("src_id"), cdr.get("dst_id"))
-    users = {int(each) for each in named if each is not None and str(each).isdecimal() and int(each) > 0}
-    return [{"user_id": user, "calldate": cdr["calldate"], "cdr_id": cdr["id"]} for user in sorted(users)]
+    users = {cdr.get("user_id"), _user(cdr.get("src_id")), _user(cdr.get("dst_id"))} - _NOBODY
+    return [{"user_id": user, "calldate": cdr["calldate"], "cdr_id": cdr["id"]} for user in users]
+
+
+def _user(party: str | None) -> int | None:
+    return int(party) if party is not None and party.isdecimal() else None
 
 
 def delete(db: Db, customer_id: int, ids: Sequence[int]) -> None:
