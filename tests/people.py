@@ -10,9 +10,8 @@ PASSWORD = "correct horse battery"
 
 
 def give_password(api: Api, *clients: Client) -> None:
-    hashed = passwords.hash_password(PASSWORD)
+    changes = {"password_hash": passwords.hash_password(PASSWORD)}
     for each in clients:
-        changes = {"password_hash": hashed}
         api.write(lambda db, each=each: rows.update(db, schema.users, each.customer_id, each.user_id, changes))
 
 
