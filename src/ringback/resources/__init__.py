@@ -1,10 +1,15 @@
 """The catalogue of the API: one file a family, one line here. Routes, rights, OpenAPI and tests follow from the rows."""
 
+from ringback.resources import absent, calls
 from ringback.resources.callmeback import buttons, visitors
 from ringback.resources.callmeback import settings as callmeback_settings
 from ringback.resources.customer import (
     apitokens,
+    audio,
     auditlog,
+    contacts,
+    customers,
+    ddis,
     me,
     passwords,
     queuegroups,
@@ -15,7 +20,7 @@ from ringback.resources.customer import (
     usergroups,
     users,
 )
-from ringback.resources.history import cdrs, chatmsgs, chats, sms, statements
+from ringback.resources.history import cdrs, chatmsgs, chats, monitors, sms, statements, voicemessages
 from ringback.rest.endpoint import Endpoint
 
 FAMILIES = (
@@ -25,6 +30,8 @@ FAMILIES = (
     sms,
     statements,
     cdrs,
+    monitors,
+    voicemessages,
     # customer
     sessions,
     apitokens,
@@ -37,10 +44,17 @@ FAMILIES = (
     usergrouppolicies,
     queues,
     queuegroups,
+    ddis,
+    contacts,
+    audio,
+    customers,
     # call me back
     callmeback_settings,
     buttons,
     visitors,
+    # beyond the three modules
+    calls,
+    absent,
 )
 
 ENDPOINTS: tuple[Endpoint, ...] = tuple(endpoint for family in FAMILIES for endpoint in family.ENDPOINTS)

@@ -116,7 +116,7 @@ def _one_of(engine: str, expression: str, name: str) -> str:
 
 def columns_sql(listing: Listing, hidden: frozenset[str]) -> str:
     known = listing.attributes().values()
-    return ", ".join("NULL" if each.name in hidden else each.sql for each in known)
+    return ", ".join("NULL" if each.name in hidden else listing.expression(each) for each in known)
 
 
 def id_place(listing: Listing) -> int:
