@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ringback import mail
+from ringback.errors import UsageError
 from ringback.identity import accounts, passwords, tokens
-from ringback.settings import Settings
+from ringback.settings import Settings, load
 from ringback.store import rows, schema
 from tests.api import Answer, Api
 from tests.clock import TestClock
@@ -150,3 +151,15 @@ def test_mail_carries_any_letters(mails: Mailbox) -> None:
     mail.send(settings, "ann@customer1.example", "Grüße", "Привет\n.\n..\n")
     assert mails.mails[0]["Subject"] == "Grüße"
     assert mails.text() == "Привет\n.\n..\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"RINGBACK_SMTP_URL": "mail.example:25", "RINGBACK_MAIL_FROM": "a@b.example"}, "smtp://"),
+        ({"RINGBACK_SMTP_URL": "smtp://mail.example"}, "mail_from"),
+    ],
+)
+def test_settings_that_cannot_send_mail_are_told_at_the_start(environment: dict[str, str], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        load(environment=environment)

@@ -42,8 +42,7 @@ def with_password(services: Services, email: str, password: str, visitor: Visito
     database.write(lambda db: throttle.reserve(db, keys, visitor.now))
     account = database.read(lambda db: accounts.by_email(db, email))
     if not passwords.verify(account.password_hash if account else None, password) or account is None:
-        if account is not None:
-            database.write(lambda db: _note(db, account, "login_failed", visitor))
+        database.write(lambda db: _failed(db, account, keys, visitor))
         raise LoginRefused
 
     def proceed(db: Db) -> Session | Nonce:
@@ -53,6 +52,14 @@ def with_password(services: Services, email: str, password: str, visitor: Visito
         return _session(db, account, visitor) if not account.method else _nonce(db, account, visitor)
 
     return database.write(proceed)
+
+
+def _failed(db: Db, account: accounts.Account | None, keys: throttle.Keys, visitor: Visitor) -> None:
+    """Notes the failure of an account; for an unknown one something else is written, so that time does not tell them apart."""
+    if account is not None:
+        _note(db, account, "login_failed", visitor)
+    else:
+        throttle.touch(db, keys, visitor.now)
 
 
 def _session(db: Db, account: accounts.Account, visitor: Visitor) -> Session:

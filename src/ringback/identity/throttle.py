@@ -97,6 +97,11 @@ def reserve(db: Db, keys: Keys, now: int, *, field: str = "email") -> None:
             db.run(sql, {"key": key, "until": now + block_s})
 
 
+def touch(db: Db, keys: Keys, now: int) -> None:
+    for key in sorted(keys):
+        db.run("UPDATE throttles SET updated_at = :now WHERE key = :key", {"key": key, "now": now})
+
+
 def forgive(db: Db, keys: Keys) -> None:
     """After a right try: what belongs to the account is forgotten, an address only gets this one try back."""
     for key, rule in sorted(keys.items()):
