@@ -20,11 +20,12 @@ from ringback.resources.customer import (
     usergroups,
     users,
 )
-from ringback.resources.history import cdrs, chatmsgs, chats, monitors, sms, statements, voicemessages
+from ringback.resources.history import calltracking, cdrs, chatmsgs, chats, monitors, sms, statements, voicemessages
 from ringback.rest.endpoint import Endpoint
 
 FAMILIES = (
     # history
+    calltracking,
     chats,
     chatmsgs,
     sms,
