@@ -1,6 +1,5 @@
 """Users: who has an account, and the directory that colleagues see of each other."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated, Any, Literal
@@ -104,8 +103,7 @@ def _create(call: Call) -> replies.Reply:
     def work(db: Db) -> replies.Reply:
         call.transaction = db
         _refuse_taken(db, call.customer_id, None, columns)
-        roles = json.loads(columns.get("roles", '["user"]'))
-        user_id = accounts.create_user(db, call.customer_id, now=call.now, **{**columns, "roles": roles})
+        user_id = accounts.create_user(db, call.customer_id, now=call.now, **columns)
         call.audit("create", "User", user_id)
         return item_of(call, USERS, user_id, 201)
 

@@ -1,0 +1,108 @@
+"""The customer: what holds for all of its users, and its end."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from zoneinfo import ZoneInfo
+
+from msgspec import UNSET, Meta, UnsetType
+
+from ringback.errors import Fault, Forbidden, Invalid
+from ringback.jobs import delete_customer
+from ringback.record import Id, Kind, Name, Object, Patch, Record, RequiredName, Wire, json_text
+from ringback.resources.customer.users import Language
+from ringback.rest import replies
+from ringback.rest.access import ADMINISTRATORS
+from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
+from ringback.rest.verbs import patched, shown
+from ringback.store import schema
+from ringback.store.listing import Listing
+
+LONGEST_DAYS = 36_500
+RETAINED = ("cdrs", "monitors", "voicemessages", "msdrs", "sip", "chats", "sms", "auditlog")
+"""What `retention` limits: each of them is kept for that many days; what is not named is kept for ever."""
+
+Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$"), Wire(Kind.TEXT)]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$"), Wire(Kind.TEXT)]
+
+
+class Customer(Record):
+    id: Id
+    name: Name
+    cc: Name | None
+    currency_iso: Name | None
+    language: Name | None
+    time_zone: Name | None
+    retention: Object | None
+
+
+class CustomerPatch(Patch):
+    """`time_zone`: an IANA name. `retention`: kind of record → days."""
+
+    name: RequiredName
+    cc: Country | UnsetType = UNSET
+    currency_iso: Currency | UnsetType = UNSET
+    language: Language | UnsetType = UNSET
+    time_zone: Name | UnsetType = UNSET
+    retention: Object | UnsetType | None = UNSET
+
+
+CUSTOMERS = Resource(Listing("customers", Customer, schema.customers, customer='t."id"'))
+
+
+def _save(call: Call, _: int | None, given: Mapping[str, Any]) -> int:
+    faults = [*_zone_faults(given), *_retention_faults(given)]
+    if faults:
+        raise Invalid(faults=faults)
+    columns = dict(given)
+    if "retention" in columns:
+        columns["retention"] = json_text(columns["retention"])
+    sets = ", ".join(f"{name} = :{name}" for name in columns)
+    call.db.run(f"UPDATE customers SET {sets} WHERE id = :customer", {**columns, "customer": call.customer_id})
+    return call.customer_id
+
+
+def _zone_faults(given: Mapping[str, Any]) -> list[Fault]:
+    try:
+        datetime.now(UTC).astimezone(ZoneInfo(given.get("time_zone", "UTC")))
+    except (KeyError, ValueError, OSError):
+        return [Fault("time_zone", "There is no such time zone; one is named Europe/Warsaw.")]
+    return []
+
+
+def _retention_faults(given: Mapping[str, Any]) -> list[Fault]:
+    days = given.get("retention") or {}
+    unknown = [Fault(f"retention.{name}", f"There are {', '.join(RETAINED)}.") for name in days if name not in RETAINED]
+    wrong = [
+        Fault(f"retention.{name}", f"A whole number of days, 1 to {LONGEST_DAYS}, or null.")
+        for name, each in days.items()
+        if name in RETAINED and each is not None and not (type(each) is int and 1 <= each <= LONGEST_DAYS)
+    ]
+    return unknown + wrong
+
+
+def _delete(call: Call) -> replies.Reply:
+    """At once nobody can log in and every token is dead; the rows and the audio go in the background."""
+    call.find(CUSTOMERS, call.path["id"])
+    if not call.caller.is_root:
+        raise Forbidden("Only the root user can delete the customer.")
+    call.audit("delete", "Customer", call.customer_id)
+    delete_customer.begin(call.db, call.customer_id, call.now)
+    return replies.empty()
+
+
+ENDPOINTS = (
+    shown("/customers/{id}", CUSTOMERS, "The own customer", roles=ADMINISTRATORS),
+    patched("/customers/{id}", CUSTOMERS, CustomerPatch, _save, "Change the own customer"),
+    Endpoint(
+        "DELETE",
+        "/customers/{id}",
+        "Delete the own customer with all that it has",
+        _delete,
+        Shape.EMPTY,
+        204,
+        roles=ADMINISTRATORS,
+        work=Work.WRITE,
+        resource=CUSTOMERS,
+    ),
+)
