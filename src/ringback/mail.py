@@ -35,6 +35,15 @@ def send(settings: Settings, to: str, subject: str, text: str) -> None:
         raise MailError(f"{type(error).__name__}: {error}") from error
 
 
+def check(settings: Settings) -> None:
+    """Raises MailError unless the server takes the connection, and the login if there is one."""
+    try:
+        with _connected(urlsplit(settings.smtp_url)) as server:
+            server.noop()
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        raise MailError(f"{type(error).__name__}: {error}") from error
+
+
 def _message(sender: str, to: str, subject: str, text: str) -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, to, subject

@@ -1,0 +1,231 @@
+"""`ringback customer`, `user`, `token`: accounts without a login, for whoever runs the server."""
+
+import json
+import re
+from typing import Annotated
+
+import typer
+
+from ringback.cli import console, passwords
+from ringback.cli.console import Config
+from ringback.errors import UsageError
+from ringback.identity import tokens
+from ringback.identity.accounts import set_password
+from ringback.identity.passwords import hash_password
+from ringback.jobs import drop_customer
+from ringback.record import time_text
+from ringback.rest.access import Role
+from ringback.services import Services
+from ringback.store import accounts, audit
+from ringback.store.database import Db, Row, Taken, first, folded
+
+COMMAND_LINE = "command line"
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+customers = console.group("Customers: each has its own users, calls and recordings, and sees nothing of the others.")
+users = console.group("Users: who can log in.")
+api_tokens = console.group("API tokens: how programs log in.")
+
+Customer = Annotated[int, typer.Option("--customer", metavar="ID", help="Which customer; `ringback customer list`.")]
+Who = Annotated[str, typer.Argument(metavar="USER", help="E-mail address, or the user's id.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.add_typer(customers, name="customer")
+    app.add_typer(users, name="user")
+    app.add_typer(api_tokens, name="token")
+
+
+@customers.command("create")
+def create_customer(
+    name: Annotated[str, typer.Argument(help="The company's name.")],
+    cc: Annotated[str, typer.Option("--country", metavar="CC", help="Two letters (ISO 3166): where its numbers are.")],
+    currency: Annotated[str, typer.Option("--currency", metavar="ISO", help="Three letters (ISO 4217).")] = "EUR",
+    time_zone: Annotated[str, typer.Option("--time-zone", metavar="NAME", help="As in Europe/Warsaw.")] = "UTC",
+    config: Config = None,
+) -> None:
+    """Make a customer, and print its id.
+
+    Example: `ringback customer create "Acme Ltd" --country GB --currency GBP --time-zone Europe/London`
+    """
+    _check_code("--country", cc, 2)
+    _check_code("--currency", currency, 3)
+    with console.opened(config) as services:
+        fixed = {"cc": cc.upper(), "currency_iso": currency.upper(), "time_zone": time_zone}
+        now = services.clock()
+        created = services.database.write(lambda db: accounts.create_customer(db, name=name, now=now, **fixed))
+    console.out.print(created)
+
+
+@customers.command("list")
+def list_customers(config: Config = None) -> None:
+    """List the customers, with how many users and calls each has."""
+    sql = """
+        SELECT c.id, c.name, c.cc, c.currency_iso, c.created_at, c.deleted_at,
+            (SELECT count(*) FROM users u WHERE u.customer_id = c.id),
+            (SELECT coalesce(sum(n), 0) FROM counters k
+             WHERE k.customer_id = c.id AND k.resource = 'cdrs' AND k.attribute = '')
+        FROM customers c ORDER BY c.id
+    """
+    with console.opened(config) as services:
+        rows = services.database.read(lambda db: db.all(sql))
+    shown = console.table("id", "name", "country", "currency", "since", "users", "calls", "")
+    for row_id, name, cc, currency, created_at, deleted_at, people, calls in rows:
+        state = "being deleted" if deleted_at else ""
+        cells = (row_id, name, cc, currency, time_text(created_at), people, calls, state)
+        shown.add_row(*(console.plain(str(cell)) for cell in cells))
+    console.show(shown)
+
+
+@customers.command("delete")
+def delete_customer(
+    customer_id: Annotated[int, typer.Argument(metavar="ID", help="Which customer; `ringback customer list`.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: Config = None,
+) -> None:
+    """Delete a customer with everything that belongs to it: users, calls, recordings. This cannot be undone.
+
+    Its users are locked out at once; a running server removes the data in the background.
+    """
+    with console.opened(config) as services:
+        name = _customer_name(services, customer_id)
+        if not yes:
+            typer.confirm(
+                f"Delete customer {customer_id}, {name}, with all calls and recordings?", abort=True, err=True
+            )
+        now = services.clock()
+        services.database.write(lambda db: drop_customer.enqueue(db, customer_id, now))
+    console.out.print(f"{name} is locked out; a running server removes its data.", markup=False)
+
+
+@users.command("create")
+def create_user(
+    email: Annotated[str, typer.Argument(help="Also the login.")],
+    customer_id: Customer,
+    first_name: Annotated[str | None, typer.Option("--first-name", metavar="NAME")] = None,
+    last_name: Annotated[str | None, typer.Option("--last-name", metavar="NAME")] = None,
+    ext: Annotated[str | None, typer.Option("--ext", metavar="NUMBER", help="Extension, such as 101.")] = None,
+    role: Annotated[Role, typer.Option("--role", help="What the user may do.")] = Role.USER,
+    config: Config = None,
+) -> None:
+    """Make a user with a random password, and print it once. A customer's first administrator is its root.
+
+    Example: `ringback user create ann@example.com --customer 1 --first-name Ann --last-name Smith --ext 101 --role administrator`
+    """
+    if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
+        raise UsageError(f"{email!r} is no e-mail address.")
+    password = passwords.made()
+    password_hash = hash_password(password)
+    with console.opened(config) as services:
+        _customer_name(services, customer_id)
+
+        def work(db: Db) -> None:
+            made = accounts.create_user(
+                db,
+                customer_id,
+                email=email,
+                first_name=first_name,
+                last_name=last_name,
+                ext=ext,
+                roles=json.dumps([role.value]),
+                password_hash=password_hash,
+                is_root=role is Role.ADMINISTRATOR and not _rooted(db, customer_id),
+                now=services.clock(),
+            )
+            _note(services, db, customer_id, "create", "User", made)
+
+        try:
+            services.database.write(work)
+        except Taken as error:
+            what = f"Extension {ext}" if "ext" in error.columns else email
+            raise UsageError(f"{what} is already used by another user.") from None
+    console.out.print(f"email     {email}\npassword  {password}", markup=False)
+
+
+@users.command("passwd")
+def change_password(who: Who, config: Config = None) -> None:
+    """Set a user's password. Asks for it, or reads a line that is piped in. The user's sessions end; API tokens stay.
+
+    Example: `pwgen -s 20 1 | ringback user passwd ann@example.com`
+    """
+    with console.opened(config) as services:
+        customer_id, user_id, email, *names = _user(services, who)
+        password_hash = hash_password(passwords.asked(email, *names))
+
+        def work(db: Db) -> None:
+            set_password(db, customer_id, user_id, password_hash)
+            _note(services, db, customer_id, "password", "User", user_id)
+
+        services.database.write(work)
+    console.out.print(f"The password of {email} is set.", markup=False)
+
+
+@api_tokens.command("create")
+def create_token(
+    who: Annotated[str, typer.Option("--user", metavar="USER", help="E-mail address, or the user's id.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="What it is for; one of a name per user.")],
+    expiry: Annotated[
+        str, typer.Option("--expiry", metavar="TIME", help="Ends after so long without use: 12h, 90d; 0: never.")
+    ] = "0",
+    config: Config = None,
+) -> None:
+    """Make an API token that acts as a user, and print it once.
+
+    Example: `ringback token create --user ann@example.com --name crm --expiry 90d`
+    """
+    seconds = _seconds(expiry)
+    with console.opened(config) as services:
+        customer_id, user_id, *_ = _user(services, who)
+
+        def work(db: Db) -> str:
+            fixed = {"kind": tokens.API, "name": name}
+            token, _ = tokens.add(db, customer_id, user_id, expiry_s=seconds, now=services.clock(), **fixed)
+            _note(services, db, customer_id, "create", "ApiToken", None)
+            return token
+
+        try:
+            token = services.database.write(work)
+        except Taken:
+            raise UsageError(f"This user has a token named {name!r} already.") from None
+    console.out.print(token)
+
+
+def _check_code(option: str, text: str, length: int) -> None:
+    if len(text) != length or not (text.isascii() and text.isalpha()):
+        raise UsageError(f"{option} must be {length} letters, not {text!r}.")
+
+
+def _seconds(text: str) -> int | None:
+    """`90d` in seconds; None for 0: never."""
+    match = re.fullmatch(r"(\d{1,9})([smhd]?)", text)
+    if match is None:
+        raise UsageError(f"--expiry must be a number with s, m, h or d, such as 12h, not {text!r}.")
+    return int(match[1]) * _UNITS_S[match[2] or "s"] or None
+
+
+def _customer_name(services: Services, customer_id: int) -> str:
+    sql = "SELECT name FROM customers WHERE id = :id AND deleted_at IS NULL"
+    row = services.database.read(lambda db: first(db, sql, {"id": customer_id}))
+    if row is None:
+        raise UsageError(f"There is no customer {customer_id}. `ringback customer list` shows all.")
+    return str(row[0])
+
+
+def _rooted(db: Db, customer_id: int) -> bool:
+    sql = "SELECT 1 FROM users WHERE customer_id = :customer AND is_root = 1"
+    return first(db, sql, {"customer": customer_id}) is not None
+
+
+def _user(services: Services, who: str) -> Row:
+    """(customer_id, id, email, first_name, last_name) by e-mail or id."""
+    column, key = ("id", int(who)) if who.isdecimal() else ("email_folded", folded(who))
+    sql = f"SELECT customer_id, id, email, first_name, last_name FROM users WHERE {column} = :key"
+    row = services.database.read(lambda db: first(db, sql, {"key": key}))
+    if row is None:
+        raise UsageError(f"There is no user {who}.")
+    return row
+
+
+def _note(services: Services, db: Db, customer_id: int, action: str, what: str, object_id: int | None) -> None:
+    named = {"user_name": COMMAND_LINE, "object_class": what, "object_id": object_id}
+    audit.note(db, customer_id, at=services.clock(), action=action, **named)

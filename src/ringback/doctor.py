@@ -1,0 +1,207 @@
+"""Looks for what is wrong with an installation, and says what to do. Changes nothing (the object store gets a probe)."""
+
+import shutil
+from collections.abc import Iterable, Iterator, Set
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from sqlalchemy import Table
+
+from ringback import mail
+from ringback.blobs import BlobsUnavailable
+from ringback.errors import RingbackError, UsageError
+from ringback.services import Services
+from ringback.settings import Settings
+from ringback.store import migrate, schema
+from ringback.store.engines import sqlite_path
+from ringback.store.rows import DAY_S
+
+SETTLED = timedelta(hours=1)
+"""A blob is stored before its row, and deleted after it: only what is older than this can be left over."""
+LITTLE_DISK, NO_DISK = 5 << 30, 500 << 20
+LOT = 1_000
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+class Finding(NamedTuple):
+    level: Level
+    text: str
+    """What was seen and, unless it is ok, what to do."""
+
+
+def of_settings(settings: Settings) -> Iterator[Finding]:
+    loopback = _is_loopback(settings.host)
+    if loopback:
+        yield Finding(Level.OK, f"listens on {settings.host}, reached from this machine only")
+    else:
+        yield Finding(
+            Level.WARNING, f"listens on {settings.host} without TLS: put a TLS proxy in front and listen on 127.0.0.1"
+        )
+    if not settings.public_url:
+        yield Finding(Level.WARNING, "public_url is not set: links in mails and answers will not work outside")
+    elif not settings.trusted_proxies:
+        yield Finding(
+            Level.WARNING, "trusted_proxies is not set: behind a proxy everybody has its address in the audit log"
+        )
+    else:
+        yield Finding(Level.OK, f"reached as {settings.public_url}, through {settings.trusted_proxies}")
+    closed = "" if settings.metrics_token else ": closed, set metrics_token to open it"
+    yield Finding(Level.OK, f"/metrics{closed or ' is open to its token'}")
+
+
+def of_database(settings: Settings) -> Iterator[Finding]:
+    """Whether there is a database of this version's schema. With a fault here nothing else can be looked at."""
+    url = settings.database_url()
+    if settings.is_embedded() and not sqlite_path(url).exists():
+        yield Finding(Level.FAULT, f"there is no database at {url} yet: `ringback serve` makes it")
+        return
+    try:
+        migrate.check(url)
+    except (UsageError, RingbackError) as error:
+        yield Finding(Level.FAULT, str(error) if isinstance(error, UsageError) else error.message)
+    else:
+        yield Finding(Level.OK, "the database has this version's schema")
+
+
+def of_disk(settings: Settings) -> Iterator[Finding]:
+    folder = Path(settings.data_dir)
+    if not folder.exists():
+        return
+    free = shutil.disk_usage(folder).free
+    level = Level.FAULT if free < NO_DISK else Level.WARNING if free < LITTLE_DISK else Level.OK
+    advice = "" if level is Level.OK else ": make room, or keep recordings for a shorter time"
+    yield Finding(level, f"{free / (1 << 30):.1f} GiB free at {folder}{advice}")
+
+
+def of_mail(settings: Settings) -> Iterator[Finding]:
+    if not mail.is_configured(settings):
+        yield Finding(Level.WARNING, "no mail: set smtp_url and mail_from, or nobody can reset a password")
+        return
+    try:
+        mail.check(settings)
+    except mail.MailError as error:
+        yield Finding(Level.FAULT, f"the mail server refuses: {error}; check smtp_url")
+    else:
+        yield Finding(Level.OK, "the mail server answers")
+
+
+def of_jobs(services: Services) -> Iterator[Finding]:
+    sql = "SELECT kind, count(*), max(error) FROM jobs WHERE state = 'dead' GROUP BY kind ORDER BY kind"
+    dead = services.database.read(lambda db: db.all(sql))
+    for kind, n, error in dead:
+        yield Finding(Level.WARNING, f"{n} jobs of kind {kind} were given up; one of the errors: {error}")
+    if not dead:
+        yield Finding(Level.OK, "no job was given up")
+
+
+def of_counters(services: Services) -> Iterator[Finding]:
+    """Totals of lists come from counters; a counter that is wrong makes a client miss rows."""
+    wrong = sorted({(table.name, who) for table in _counted() for who in _miscounted(services, table)})
+    for name, customer_id in wrong:
+        yield Finding(
+            Level.FAULT, f"the totals of {name} of customer {customer_id} are wrong: restore a backup, and report it"
+        )
+    if not wrong:
+        yield Finding(Level.OK, "all totals are right")
+
+
+def of_blobs(services: Services) -> Iterator[Finding]:
+    try:
+        services.blobs.check()
+        yield Finding(Level.OK, "audio can be stored, read and deleted")
+        for customer_id in _customers(services):
+            yield from _compared(services, customer_id)
+    except BlobsUnavailable as error:
+        yield Finding(Level.FAULT, str(error))
+
+
+def _compared(services: Services, customer_id: int) -> Iterator[Finding]:
+    """Blobs first: a row that comes later has its blob already. What goes meanwhile is looked up again."""
+    before = datetime.now(UTC) - SETTLED
+    blobs = {each.key: each.modified_at < before for each in services.blobs.list(f"{customer_id}/")}
+    named = set(_keys(services, customer_id))
+    missing = [key for key in named - blobs.keys() if services.blobs.size(key) is None]
+    lost = _still_named(services, customer_id, missing)
+    unused = sorted(key for key, settled in blobs.items() if settled and key not in named)
+    if lost:
+        yield Finding(
+            Level.FAULT, f"customer {customer_id}: {len(lost)} recordings lack their audio, {lost[0]} first: restore it"
+        )
+    if unused:
+        yield Finding(
+            Level.WARNING, f"customer {customer_id}: {len(unused)} audio files belong to no record, {unused[0]} first"
+        )
+    if not lost and not unused:
+        yield Finding(Level.OK, f"customer {customer_id}: {len(named)} audio files, each with its record")
+
+
+def _still_named(services: Services, customer_id: int, keys: list[str]) -> list[str]:
+    return sorted(set(keys) & set(_keys(services, customer_id))) if keys else []
+
+
+def _keys(services: Services, customer_id: int) -> Iterator[str]:
+    """The keys of all audio that the customer's rows name."""
+    for table in schema.metadata.sorted_tables:
+        for column in ("blob_key", "audio_key"):
+            if column in table.c:
+                sql = f'SELECT {column} FROM "{table.name}" WHERE customer_id = :customer AND {column} IS NOT NULL'
+                yield from _column(services, sql, {"customer": customer_id})
+
+
+def _customers(services: Services) -> list[int]:
+    return [row[0] for row in services.database.read(lambda db: db.all("SELECT id FROM customers ORDER BY id"))]
+
+
+def _counted() -> Iterable[Table]:
+    return (table for table in schema.metadata.sorted_tables if schema.counted(table) is not None)
+
+
+def _miscounted(services: Services, table: Table) -> Set[int]:
+    """The customers whose counters of the table differ from its rows. One statement is one snapshot."""
+    spec = schema.counted(table)
+    assert spec is not None
+    day, attributes = spec
+    rows = [_tally("''", "''", day, table.name, "")]
+    rows += [
+        _tally(f"'{name}'", f'CAST("{name}" AS TEXT)', day, table.name, f'AND "{name}" IS NOT NULL')
+        for name in attributes
+    ]
+    counters = """
+        SELECT customer_id, attribute, value, day, -n AS n FROM counters
+        WHERE customer_id = :customer AND resource = :resource AND attribute <> '#'
+    """
+    sql = f"""
+        SELECT customer_id FROM ({" UNION ALL ".join([*rows, counters])}) t
+        GROUP BY customer_id, attribute, value, day HAVING sum(n) <> 0 LIMIT 1
+    """
+    found = (_column(services, sql, {"customer": who, "resource": table.name}) for who in _customers(services))
+    return {customer_id for each in found for customer_id in each}
+
+
+def _tally(attribute: str, value: str, day: str, table: str, condition: str) -> str:
+    return f"""
+        SELECT customer_id, {attribute} AS attribute, {value} AS value, "{day}" / {DAY_S} AS day, count(*) AS n
+        FROM "{table}" WHERE customer_id = :customer {condition} GROUP BY 1, 2, 3, 4
+    """
+
+
+def _column(services: Services, sql: str, bound: dict[str, int | str]) -> Iterator[Any]:
+    """The first column of many rows, without the time limit of requests."""
+    with services.database.stream(sql, bound, LOT) as lots:
+        for lot in lots:
+            yield from (row[0] for row in lot)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
