@@ -24,10 +24,11 @@ def main() -> None:
         master=(logs / "cdr-csv/Master.csv").read_text(),
         short=(logs / "cdr-custom/Master-short.csv").read_text(),
         spool=options.asterisk / "var/spool/asterisk",
+        speech=options.work / "speech",
         capture=(options.work / "calls.pcap").read_bytes(),
     )
     if faults := checks.faults(made):
-        sys.exit("The lab's data contradict each other:\n  " + "\n  ".join(faults))
+        sys.exit("\n  ".join(["Nothing copied: the lab's data contradict each other.", *faults]))
     _write(options.into, made, options.work, _asterisk_version(options.asterisk))
     print(f"{len(calls)} calls in {options.into}")
 

@@ -36,9 +36,14 @@ class Lab:
         self.exchange.until(lambda: bool(self._at(name)), f"{name} rings")
 
     def says(self, leg: Leg, sentence: str) -> None:
-        at = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self.said.append({"phone": leg.phone.name, "speech": f"{sentence}.wav", "at": at})
+        self.exchange.breathe(leg)
+        self.hears(sentence, leg.phone.name)
         self.exchange.play(leg, self.speech / f"{sentence}.wav")
+
+    def hears(self, sentence: str, speaker: str = "pbx") -> None:
+        """Write down that this sentence begins now."""
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self.said.append({"phone": speaker, "speech": f"{sentence}.wav", "at": at})
 
     def small_talk(self, one: Leg, two: Leg) -> None:
         self.says(one, "small-talk-one")

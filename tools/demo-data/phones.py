@@ -16,6 +16,8 @@ import pjsua2 as pj
 PBX = "192.0.2.10"
 SIP_OK = 200
 PATIENCE_S = 30
+# Before somebody speaks: the first packets after an answer may be lost on their way into a recording.
+BREATH_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -214,15 +216,19 @@ class Exchange:
         """The newest call at that phone."""
         return next(leg for leg in reversed(self.legs) if leg.phone.name == name)
 
-    def play(self, leg: Leg, speech: Path) -> None:
-        """Say `speech` into the call as soon as there is one, to its end."""
+    def breathe(self, leg: Leg) -> None:
+        """As one does before one speaks, and not before one is connected."""
         self.until(lambda: leg.talking, f"{leg.phone.name} talks")
+        self.wait(BREATH_S)
+
+    def play(self, leg: Leg, speech: Path) -> None:
+        """Say `speech` into the call, to its end."""
         player = pj.AudioMediaPlayer()
         player.createPlayer(str(speech), pj.PJMEDIA_FILE_NO_LOOP)
         self._kept.append(player)
         player.startTransmit(leg.getAudioMedia(leg.media_id))
         with wave.open(str(speech)) as sound:
-            self.wait(sound.getnframes() / sound.getframerate() + 0.3)
+            self.wait(sound.getnframes() / sound.getframerate())
 
     def forget(self) -> None:
         """Between two calls: no action may reach into the next one."""

@@ -127,6 +127,8 @@ def voicemail(lab: Lab) -> None:
 def queue_answered(lab: Lab) -> None:
     lab.meets({"103": NEVER})
     caller = lab.call("carrier", "+442079460110", "+447700900118")
+    lab.talking(caller)
+    lab.hears("on-hold")
     callee = lab.party("104")
     lab.says(caller, "caller-collects")
     lab.says(callee, "dave-confirms")
@@ -137,6 +139,7 @@ def queue_abandoned(lab: Lab) -> None:
     lab.meets({"103": NEVER, "104": NEVER})
     caller = lab.call("carrier", "+442079460110", "+12025550178")
     lab.talking(caller)
+    lab.hears("on-hold")
     lab.exchange.wait(9)
     lab.ends(caller)
 
@@ -150,7 +153,7 @@ def ring_group(lab: Lab) -> None:
 
 
 def menu(lab: Lab) -> None:
-    caller = lab.call("carrier", "+442079460100", "+441316960222")
+    caller = lab.call("carrier", "+442079460100", "+441314960222")
     lab.talking(caller)
     lab.exchange.wait(5)
     caller.dialDtmf("2")
