@@ -161,6 +161,8 @@ def _check(settings: Settings) -> None:
     _check_proxies(settings.trusted_proxies)
     _check_scheme("public_url", settings.public_url, "https://", "http://")
     _check_scheme("smtp_url", settings.smtp_url, "smtp://", "smtps://")
+    if settings.smtp_url and not settings.mail_from:
+        raise UsageError("smtp_url needs mail_from, the sender address of mails.")
     if settings.log_level not in LOG_LEVELS:
         raise UsageError(f"log_level must be one of {', '.join(LOG_LEVELS)}, not {settings.log_level!r}.")
     if not 0 <= settings.port <= 65_535:
