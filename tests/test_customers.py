@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ringback.jobs import delete_customer
 from ringback.store import cdrs, rows, schema
 from ringback.store.database import Db, value
 from tests.api import Answer, Api, Client
@@ -63,6 +64,13 @@ def test_a_deleted_customer_is_locked_out_at_once(api: Api) -> None:
     for client in (api.admin, api.ann, api.bob):
         assert client.get("/me").status == 401
     assert api.stranger.post("/users", {**CARL, "email": "ann@customer1.example"}).status == 201
+
+
+def test_a_customer_is_deleted_once(api: Api) -> None:
+    for _ in range(2):
+        api.write(lambda db: delete_customer.begin(db, api.acme, 1))
+    api.run_jobs()
+    assert left(api, api.acme) == {}
 
 
 def fill(api: Api, client: Client, customer_id: int) -> None:

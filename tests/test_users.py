@@ -142,6 +142,14 @@ def test_the_root_user_can_always_administer(api: Api) -> None:
     assert api.admin.patch(path, {"roles": ["administrator", "user"]}).status == 200
 
 
+def test_another_administrator_does_not_take_the_root_user_over(api: Api) -> None:
+    api.admin.patch(f"/users/{api.ann.user_id}", {"roles": ["administrator"]})
+    path = f"/users/{api.admin.user_id}"
+    assert api.ann.patch(path, {"password": "correct horse 9"}).status == 403
+    assert api.ann.patch(path, {"email": "ann@elsewhere.example"}).status == 403
+    assert api.ann.patch(path, {**api.ann.get(path).data, "dnd": True}).data["dnd"] is True
+
+
 def test_a_new_password_ends_the_users_other_sessions(api: Api) -> None:
     api_token, _ = api.write(
         lambda db: tokens.add(

@@ -12,20 +12,23 @@ from ringback.store.database import Db
 KIND = "delete_customer"
 STEP = 1_000
 
-_CLOSE = (
-    "UPDATE customers SET deleted_at = :now WHERE id = :customer",
-    # An e-mail is unique over all customers, so it must be free again before the row goes.
-    "UPDATE users SET email_folded = 'deleted ' || CAST(id AS TEXT) WHERE customer_id = :customer",
+_CLOSED = "UPDATE customers SET deleted_at = :now WHERE id = :customer AND deleted_at IS NULL"
+_LOCKED_OUT = (
     "DELETE FROM tokens WHERE customer_id = :customer",
     "DELETE FROM challenges WHERE customer_id = :customer",
+    # An e-mail is unique over all customers, so it must be free again before the row goes.
+    "UPDATE users SET email_folded = 'deleted ' || CAST(id AS TEXT) WHERE customer_id = :customer",
 )
 
 
 def begin(db: Db, customer_id: int, now: int) -> None:
-    """Within the caller's transaction: ends every session and token, frees the e-mail addresses, asks for the rest."""
-    for statement in _CLOSE:
-        db.run(statement, {"customer": customer_id, "now": now} if ":now" in statement else {"customer": customer_id})
-    queue.enqueue(db, customer_id, KIND, {}, now=now, key="")
+    """Within the caller's transaction: ends every session and token, frees the e-mail addresses, asks for the rest. Asked
+    again, it changes nothing."""
+    if not db.run(_CLOSED, {"customer": customer_id, "now": now}):
+        return
+    for statement in _LOCKED_OUT:
+        db.run(statement, {"customer": customer_id})
+    queue.enqueue(db, customer_id, KIND, {}, now=now, key=KIND)
 
 
 def run(services: Services, job: queue.Job) -> None:

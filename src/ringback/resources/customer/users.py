@@ -116,6 +116,8 @@ def _change(call: Call) -> replies.Reply:
         raise Forbidden
     user = _found(call, user_id)
     columns = _checked(_body(call, partial=True), user)
+    if user.is_root and not call.caller.is_root and _takes_over(user, columns):
+        raise Forbidden("Only the root user changes the root user's e-mail and password.")
 
     def work(db: Db) -> replies.Reply:
         call.transaction = db
@@ -149,7 +151,7 @@ def _body(call: Call, *, partial: bool) -> dict[str, Any]:
 
 def _checked(given: dict[str, Any], user: User | None = None) -> dict[str, Any]:
     """The columns to write; hashes the password, so never inside a transaction."""
-    faults = [*_weak_password(given), *(_lockout(given) if user is not None and user.is_root else ())]
+    faults = [*_weak_password(given, user), *(_lockout(given) if user is not None and user.is_root else ())]
     if faults:
         raise Invalid(faults=faults)
     columns = to_db(UserPatch, given)
@@ -160,11 +162,17 @@ def _checked(given: dict[str, Any], user: User | None = None) -> dict[str, Any]:
     return columns
 
 
-def _weak_password(given: dict[str, Any]) -> list[Fault]:
+def _weak_password(given: dict[str, Any], user: User | None) -> list[Fault]:
     if "password" not in given:
         return []
-    reason = passwords.check_strength(given["password"], *map(given.get, ("email", "first_name", "last_name")))
+    personal = [given.get(name, getattr(user, name, None)) for name in ("email", "first_name", "last_name")]
+    reason = passwords.check_strength(given["password"], *personal)
     return [Fault("password", f"{reason}.")] if reason else []
+
+
+def _takes_over(user: User, columns: dict[str, Any]) -> bool:
+    """Whether the changes would let somebody else log in as the user."""
+    return "password_hash" in columns or columns.get("email", user.email) != user.email
 
 
 def _lockout(given: dict[str, Any]) -> list[Fault]:
