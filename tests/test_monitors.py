@@ -14,7 +14,7 @@ from tests.policies import team
 PAGE = (
     "id call_id called caller context cx_score dst dst_id dst_name duration live_id sentiment sip_endpoint_id size src src_id"
     " src_name summary timestamp transcript type user_id transcript_speakers metadata"
-).split()
+)
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +29,7 @@ def ranged(client: Client, path: str, range_: str, method: str = "GET") -> Answe
 def test_a_recording_has_the_attributes_of_the_page_in_its_order(api: Api, audio: bytes) -> None:
     monitor_id = recordings.add_monitor(api, audio)
     (listed,) = api.admin.listed("/monitors", ("caller", "like", "+44 20"), ("type", "eq", "O"))
-    assert list(listed) == PAGE
+    assert " ".join(listed) == PAGE
     assert listed["call_id"] == listed["live_id"] == 77
     assert listed["size"] == len(audio)
     assert listed["timestamp"] == "2001-09-09 01:46:40"
