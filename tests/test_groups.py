@@ -75,7 +75,8 @@ def test_a_team_has_a_colour_and_users(api: Api) -> None:
     assert api.ann.listed("/usergroups") == [changed.data]
     assert api.bob.get(f"/usergroups/{team['id']}").status == 403
     assert api.admin.patch(f"/usergroups/{team['id']}", {"color": None, "users": None}).data["users"] == []
-    assert api.admin.post("/usergroups", {"name": "x", "color": "red"}).fields == ["color"]
+    for color in ("red", "#ff00a", "#ff00aa\n"):
+        assert api.admin.post("/usergroups", {"name": "x", "color": color}).fields == ["color"]
 
 
 def test_members_that_the_customer_does_not_have_are_named(api: Api) -> None:

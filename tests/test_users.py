@@ -1,6 +1,7 @@
 """Users: the directory, their making, changing and leaving; `/me`."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -105,7 +106,9 @@ def test_everything_wrong_with_a_new_user_is_said_at_once(api: Api) -> None:
     assert api.admin.post("/users", {**CARL, "email": "ann@customer1.example", "ext": "103"}).fields == ["email", "ext"]
 
 
-@pytest.mark.parametrize("email", ["STRANGER@customer2.example", "ann@customer1.example", "nobody", "a b@c", 5, None])
+@pytest.mark.parametrize(
+    "email", ["STRANGER@customer2.example", "ann@customer1.example", "nobody", "a b@c", "a@b.c\n", 5, None]
+)
 def test_an_email_is_refused_in_the_same_words_whatever_the_reason(api: Api, email: Any) -> None:
     for answer in (
         api.admin.post("/users", {**CARL, "email": email}),
@@ -255,3 +258,12 @@ def test_changes_of_users_are_in_the_audit_log_without_secrets(api: Api) -> None
         lambda db: value(db, "SELECT details FROM auditlog WHERE object_id = :id", {"id": api.bob.user_id})
     )
     assert json.loads(found) == {"attributes": ["dnd", "password"]}
+
+
+def test_of_many_who_race_for_one_email_one_gets_it(api: Api) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        bodies = [{**CARL, "ext": str(200 + n)} for n in range(8)]
+        answers = list(threads.map(lambda body: api.admin.post("/users", body), bodies))
+    assert sorted(answer.status for answer in answers) == [201] + [400] * 7
+    refused = [answer.json["errors"] for answer in answers if answer.status == 400]
+    assert refused == [[{"field": "email", "message": UNUSABLE, "code": "SF0010"}]] * 7

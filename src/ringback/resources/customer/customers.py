@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ringback.errors import Fault, Forbidden, Invalid
 from ringback.jobs import delete_customer
 from ringback.record import Id, Kind, Name, Object, Patch, Record, RequiredName, Wire, json_text
-from ringback.resources.customer.users import Language
+from ringback.resources.customer.users import END, Language
 from ringback.rest import replies
 from ringback.rest.access import ADMINISTRATORS
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
@@ -22,8 +22,8 @@ LONGEST_DAYS = 36_500
 RETAINED = ("cdrs", "monitors", "voicemessages", "msdrs", "sip", "chats", "sms", "auditlog")
 """What `retention` limits: each of them is kept for that many days; what is not named is kept for ever."""
 
-Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}$"), Wire(Kind.TEXT)]
-Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}$"), Wire(Kind.TEXT)]
+Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}" + END), Wire(Kind.TEXT)]
+Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}" + END), Wire(Kind.TEXT)]
 
 
 class Customer(Record):

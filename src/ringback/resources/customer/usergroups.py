@@ -7,14 +7,14 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ringback.record import Column, Id, Ids, Kind, Name, Patch, Record, RequiredName, Wire
 from ringback.resources.customer.members import Members, ids_sql, save_group
-from ringback.resources.customer.users import DIRECTORY
+from ringback.resources.customer.users import DIRECTORY, END
 from ringback.rest.endpoint import Call, Resource
 from ringback.rest.verbs import created, listed, patched, removed, shown
 from ringback.store import rows, schema
 from ringback.store.database import Db
 from ringback.store.listing import Listing
 
-Color = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}$"), Wire(Kind.TEXT)]
+Color = Annotated[str, Meta(pattern=r"^#[0-9a-fA-F]{6}" + END), Wire(Kind.TEXT)]
 DEFAULT_COLOR = "#808080"
 
 

@@ -38,9 +38,14 @@ from ringback.store.listing import Listing
 NOT_USABLE = "This value cannot be used."
 """Said of every e-mail that is refused, whatever the reason: nobody learns who has an account elsewhere."""
 
-Email = Annotated[str, Meta(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00.]+(\.[^@\s\x00.]+)*$"), Wire(Kind.TEXT)]
-Extension = Annotated[str, Meta(max_length=20, pattern=r"^[0-9*#]+$"), Wire(Kind.TEXT)]
-Language = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?$"), Wire(Kind.TEXT)]
+END = r"$(?!\n)"
+"""The end of a pattern: `$` alone lets a line end through."""
+
+Email = Annotated[
+    str, Meta(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00.]+(\.[^@\s\x00.]+)*" + END), Wire(Kind.TEXT)
+]
+Extension = Annotated[str, Meta(max_length=20, pattern=r"^[0-9*#]+" + END), Wire(Kind.TEXT)]
+Language = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?" + END), Wire(Kind.TEXT)]
 Password = Annotated[str, Meta(max_length=1000, pattern=NO_NUL), Wire(Kind.TEXT)]
 Roles = Annotated[
     list[Literal["administrator", "reception", "user"]], Meta(min_length=1, max_length=3), Wire(Kind.JSON)
