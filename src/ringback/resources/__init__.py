@@ -20,11 +20,22 @@ from ringback.resources.customer import (
     usergroups,
     users,
 )
-from ringback.resources.history import calltracking, cdrs, chatmsgs, chats, monitors, sms, statements, voicemessages
+from ringback.resources.history import (
+    calltracking,
+    cdrs,
+    chatmsgs,
+    chats,
+    conversations,
+    monitors,
+    sms,
+    statements,
+    voicemessages,
+)
 from ringback.rest.endpoint import Endpoint
 
 FAMILIES = (
     # history
+    conversations,
     calltracking,
     chats,
     chatmsgs,

@@ -54,9 +54,22 @@ class Lists:
         if span is not None:
             total = counted_total(db, listing, bound, span)
             return self._rows(db, listing, bound, query, order, span, total, hidden), total
-        with self._lane(listing, bound["customer"]):
+        with self.lane(listing, bound["customer"]):
             total = self._honest_total(db, listing, bound, query.conditions)
             return self._rows(db, listing, bound, query, order, None, total, hidden), total
+
+    def counts(self, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> bool:
+        """Whether counters know the total."""
+        return span_of(listing, bound, conditions) is not None
+
+    def total(
+        self, db: Db, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]
+    ) -> tuple[int, Span | None]:
+        """The exact number of matches, and their span where counters know it. Counting goes within `lane`."""
+        span = span_of(listing, bound, conditions)
+        if span is not None:
+            return counted_total(db, listing, bound, span), span
+        return self._honest_total(db, listing, bound, conditions), None
 
     def get(
         self, db: Db, listing: Listing, bound: Mapping[str, Any], row_id: int, hidden: frozenset[str] = frozenset()
@@ -125,7 +138,7 @@ class Lists:
             return []
         offset, reverse, edge = query.offset, False, None
         if span is not None and offset > NEAR and by_day(listing, order):
-            edge, offset = place_of(db, bound, span, order[0].descending, offset)
+            edge, offset = place_of(db, bound, [span], order[0].descending, offset)
         elif offset > NEAR and offset > total // 2:
             reverse, offset = True, total - offset - wanted
         sql = self._page_sql(
@@ -181,7 +194,7 @@ class Lists:
         return total
 
     @contextmanager
-    def _lane(self, listing: Listing, customer_id: int) -> Iterator[None]:
+    def lane(self, listing: Listing, customer_id: int) -> Iterator[None]:
         """Lets a customer have a few queries at a time that no counter answers."""
         if listing.day_attribute() is None:
             yield

@@ -17,10 +17,11 @@ SEARCH_TO = 32  # longer than any number
 
 
 class Statement:
-    """The FROM, the WHERE and the bound values of a query on one engine."""
+    """The FROM, the WHERE and the bound values (named with `prefix`) of a query on one engine."""
 
-    def __init__(self, engine: str, listing: Listing) -> None:
+    def __init__(self, engine: str, listing: Listing, prefix: str = "v") -> None:
         self.engine = engine
+        self.prefix = prefix
         self.listing = listing
         self.source = listing.rows_from()
 
@@ -31,11 +32,11 @@ class Statement:
             base = f"+{base}"
         parts = [base]
         for index, condition in enumerate(conditions):
-            parts.append(self._condition(condition, f"v{index}"))
+            parts.append(self._condition(condition, f"{self.prefix}{index}"))
         return " AND ".join(parts)
 
     def values(self, conditions: Sequence[Condition]) -> dict[str, Any]:
-        pairs = ((f"v{index}", self._bound(condition)) for index, condition in enumerate(conditions))
+        pairs = ((f"{self.prefix}{index}", self._bound(condition)) for index, condition in enumerate(conditions))
         return {name: bound for name, bound in pairs if bound is not None}
 
     def _condition(self, condition: Condition, name: str) -> str:

@@ -67,7 +67,7 @@ def _limits(dates: Sequence[Condition]) -> tuple[int | None, int | None] | None:
     return low, high
 
 
-_DAYS = "customer_id = :customer AND resource = :resource AND attribute = :attribute AND {values}"
+_DAYS = "resource = :resource{n} AND attribute = :attribute{n} AND {values}"
 
 
 def counted_total(db: Db, listing: Listing, bound: Mapping[str, Any], span: Span) -> int:
@@ -87,21 +87,20 @@ def counted_total(db: Db, listing: Listing, bound: Mapping[str, Any], span: Span
     return total
 
 
-def _days_where(db: Db) -> str:
-    return _DAYS.format(values=db.among("value", "values"))
+def _days_where(db: Db, spans: Sequence[Span]) -> str:
+    parts = (_DAYS.format(n=n, values=db.among("value", f"values{n}")) for n in range(len(spans)))
+    return f"customer_id = :customer AND ({' OR '.join(f'({part})' for part in parts)})"
 
 
-def _days_bound(bound: Mapping[str, Any], span: Span) -> dict[str, Any]:
-    return {
-        "customer": bound["customer"],
-        "resource": span.resource,
-        "attribute": span.attribute,
-        "values": list(span.values),
-    }
+def _days_bound(bound: Mapping[str, Any], spans: Sequence[Span]) -> dict[str, Any]:
+    values: dict[str, Any] = {"customer": bound["customer"]}
+    for n, span in enumerate(spans):
+        values |= {f"resource{n}": span.resource, f"attribute{n}": span.attribute, f"values{n}": list(span.values)}
+    return values
 
 
 def _days_total(db: Db, bound: Mapping[str, Any], span: Span, first_day: int | None, end_day: int | None) -> int:
-    where, values = _days_where(db), _days_bound(bound, span)
+    where, values = _days_where(db, [span]), _days_bound(bound, [span])
     if first_day is not None:
         where, values = f"{where} AND day >= :first_day", {**values, "first_day": first_day}
     if end_day is not None:
@@ -134,16 +133,19 @@ def by_day(listing: Listing, order: tuple[Order, ...]) -> bool:
     return [each.attribute.name for each in order] == [listing.day_attribute(), "id"]
 
 
-def place_of(db: Db, bound: Mapping[str, Any], span: Span, descending: bool, offset: int) -> tuple[int | None, int]:
+def place_of(
+    db: Db, bound: Mapping[str, Any], spans: Sequence[Span], descending: bool, offset: int
+) -> tuple[int | None, int]:
     """Where to begin for the row at `offset`: a bound on the day attribute, and how many rows to skip after it.
+    Several spans, all with the same limits, are one list.
 
     Rows of whole days before (in reading order) are summed by the counters. Where the range of dates begins inside a
     day, that day is counted whole by the counters though not all of it matches; then the plain offset is used.
     """
-    starts = span.high if descending else span.low
+    starts = spans[0].high if descending else spans[0].low
     if starts is not None and starts % DAY_S:
         return None, offset
-    where, values = _days_where(db), _days_bound(bound, span)
+    where, values = _days_where(db, spans), _days_bound(bound, spans)
     if starts is not None:
         where += f" AND day {'<' if descending else '>='} :starts"
         values["starts"] = starts // DAY_S
