@@ -22,13 +22,18 @@ from ringback.resources.customer import (
 )
 from ringback.resources.history import (
     calltracking,
+    cdr_traces,
     cdrs,
     chatmsgs,
     chats,
     conversations,
+    mediasessions,
     monitors,
+    msdrs,
+    notes,
     sms,
     statements,
+    user_cdrs,
     voicemessages,
 )
 from ringback.rest.endpoint import Endpoint
@@ -44,6 +49,11 @@ FAMILIES = (
     cdrs,
     monitors,
     voicemessages,
+    cdr_traces,
+    msdrs,
+    mediasessions,
+    notes,
+    user_cdrs,
     # customer
     sessions,
     apitokens,

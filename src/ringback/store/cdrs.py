@@ -73,3 +73,10 @@ def _forget_parties(db: Db, customer_id: int, linked: str, bound: Mapping[str, A
     parties = [{"user_id": user, "calldate": at} for user, at in found]
     db.run(f"DELETE FROM cdr_parties WHERE customer_id = :customer AND {linked}", bound)
     rows.count(db, schema.cdr_parties, customer_id, parties, -1)
+
+
+def count_notes(db: Db, customer_id: int, cdr_id: int, n: int) -> None:
+    """Notes were added to (1) or taken from (-1) a CDR: within the same transaction."""
+    sql = "UPDATE cdrs SET nb_notes = nb_notes + :n WHERE customer_id = :customer AND id = :id"
+    db.run(sql, {"customer": customer_id, "id": cdr_id, "n": n})
+    rows.changed(db, schema.cdrs, customer_id)

@@ -1,0 +1,50 @@
+"""MSDRs: one for every SIP dialog that has ended, as seen on the wire (reference page "History", Msdr)."""
+
+from ringback.record import Count, Id, Name, Number, Object, Record, WireTime
+from ringback.resources.history.mediasessions import Type
+from ringback.resources.history.traces import dumped, traced
+from ringback.rest.endpoint import Resource
+from ringback.rest.verbs import dictionary, listed, shown
+from ringback.store import captures, schema
+from ringback.store.listing import Listing, Tally
+
+
+class Msdr(Record):
+    """The page's attributes in its order, then ours. `call_id` is the SIP Call-ID."""
+
+    id: Id
+    call_id: Name
+    created_at: WireTime
+    dst: Number | None
+    dst_id: Name | None
+    dst_ua: Name | None
+    duration: Count
+    media_session_id: Id | None
+    src: Number | None
+    src_id: Name | None
+    src_ua: Name | None
+    t_cause: Name | None
+    type: Type | None
+    user_id: Id | None
+    quality: Object | None
+
+
+MSDRS = Resource(
+    Listing("msdrs", Msdr, schema.msdrs, newest="created_at"),
+    own=Listing(
+        "own msdrs",
+        Msdr,
+        schema.msdrs,
+        newest="created_at",
+        where="t.user_id = :me",
+        tally=Tally("msdrs", "user_id", "me"),
+    ),
+)
+
+ENDPOINTS = (
+    listed("/msdrs", MSDRS, "The customer's MSDRs; a plain user's own"),
+    dictionary("/msdrs/dictionaries", Msdr, "The vocabularies of an MSDR"),
+    shown("/msdrs/{id}", MSDRS, "One MSDR"),
+    traced("/msdrs/{id}.trace", MSDRS, captures.of_msdr, "The SIP messages of one dialog as text"),
+    dumped("/msdrs/{id}.pcap", MSDRS, captures.of_msdr, "The SIP messages of one dialog as a capture file"),
+)

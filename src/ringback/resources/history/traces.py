@@ -1,0 +1,50 @@
+"""Captured signalling as answers: the text trace and the pcap file, of one dialog or of a whole call."""
+
+from collections.abc import Callable
+
+from ringback.errors import NotFound
+from ringback.rest.endpoint import Call, Endpoint, Resource, Shape
+from ringback.rest.replies import Reply
+from ringback.sip import capture, trace
+from ringback.store.captures import Capture
+from ringback.store.database import Db
+
+TEXT = "text/plain; charset=utf-8"
+PCAP = "application/vnd.tcpdump.pcap"
+
+Read = Callable[[Db, int, int], Capture]
+"""The capture of a customer's record."""
+
+
+def traced(path: str, resource: Resource, read: Read, summary: str) -> Endpoint:
+    def handler(call: Call) -> Reply:
+        found = _found(call, resource, read)
+        body = "".join(trace.text(found.packets)).encode()
+        return _reply(body, TEXT, found, {})
+
+    return Endpoint("GET", path, summary, handler, Shape.FILE, answer=TEXT, resource=resource)
+
+
+def dumped(path: str, resource: Resource, read: Read, summary: str) -> Endpoint:
+    name = path.strip("/").partition("/")[0].removesuffix("s")
+
+    def handler(call: Call) -> Reply:
+        found = _found(call, resource, read)
+        shown = {"Content-Disposition": f'attachment; filename="{name}-{call.path["id"]}.pcap"'}
+        return _reply(b"".join(capture.write(found.packets)), PCAP, found, shown)
+
+    return Endpoint("GET", path, summary, handler, Shape.FILE, answer=PCAP, resource=resource)
+
+
+def _found(call: Call, resource: Resource, read: Read) -> Capture:
+    """NotFound where nothing was captured, or all of it has been deleted since."""
+    call.find(resource, call.path["id"])
+    found = read(call.db, call.customer_id, call.path["id"])
+    if not found.packets:
+        raise NotFound("No signalling of this call is stored.")
+    return found
+
+
+def _reply(body: bytes, media_type: str, found: Capture, headers: dict[str, str]) -> Reply:
+    incomplete = {} if found.is_complete else {"X-Incomplete": "part of this call's signalling has been deleted"}
+    return Reply(200, body, media_type, {"Cache-Control": "private", **headers, **incomplete})

@@ -1,0 +1,95 @@
+"""Which CDR an MSDR is a leg of. A wrong link would show one call's messages under another, so doubt means no link.
+
+The rule: the CDR began within five seconds of the dialog's first INVITE; its two numbers are the dialog's; and no other
+CDR fits. Numbers are the same when their digits are, or when one is the other without its country or trunk prefix and
+still has seven digits; a side that is a user fits by the user as well, and the caller by the number in `clid`, which is
+what a PBX puts on the trunk in place of the extension.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from ringback.calls.numbers import normal
+from ringback.store import rows, schema
+from ringback.store.database import Db
+
+WINDOW_S = 5
+_SHORTEST = 7
+_CLID_NUMBER = re.compile(r"<([^<>]*)>\s*$")
+
+
+class _Cdr(NamedTuple):
+    id: int
+    src: str | None
+    src_id: str | None
+    dst: str | None
+    dst_id: str | None
+    clid: str | None
+
+
+class _Msdr(NamedTuple):
+    id: int
+    created_at: int
+    src: str | None
+    src_id: str | None
+    dst: str | None
+    dst_id: str | None
+
+
+def link(db: Db, customer_id: int, msdr_ids: Sequence[int]) -> int:
+    """Links these MSDRs, as far as they have no CDR yet; returns how many were linked."""
+    found = db.all(f"{_MSDRS} AND {db.among('id', 'ids')}", {"customer": customer_id, "ids": list(msdr_ids)})
+    return sum(_link(db, customer_id, _Msdr(*row)) for row in found)
+
+
+def link_between(db: Db, customer_id: int, first: int, last: int) -> int:
+    """Links what is not linked yet: call it when CDRs that began from `first` to `last` (UTC seconds) came in later."""
+    bound = {"customer": customer_id, "first": first - WINDOW_S, "last": last + WINDOW_S}
+    found = db.all(f"{_MSDRS} AND created_at BETWEEN :first AND :last", bound)
+    return sum(_link(db, customer_id, _Msdr(*row)) for row in found)
+
+
+_MSDRS = """
+    SELECT id, created_at, src, src_id, dst, dst_id FROM msdrs
+    WHERE customer_id = :customer AND cdr_id IS NULL
+"""
+_CDRS = """
+    SELECT id, src, src_id, dst, dst_id, clid FROM cdrs
+    WHERE customer_id = :customer AND calldate BETWEEN :first AND :last
+"""
+
+
+def _link(db: Db, customer_id: int, msdr: _Msdr) -> bool:
+    bound = {"customer": customer_id, "first": msdr.created_at - WINDOW_S, "last": msdr.created_at + WINDOW_S}
+    fitting = [cdr.id for cdr in (_Cdr(*row) for row in db.all(_CDRS, bound)) if _fits(msdr, cdr)]
+    if len(fitting) != 1:
+        return False
+    rows.update(db, schema.msdrs, customer_id, msdr.id, {"cdr_id": fitting[0]})
+    return True
+
+
+def _fits(msdr: _Msdr, cdr: _Cdr) -> bool:
+    shown = _CLID_NUMBER.search(cdr.clid or "")
+    sources = [cdr.src, shown[1] if shown else cdr.clid]
+    return _is_party(msdr.src, msdr.src_id, sources, cdr.src_id) and _is_party(
+        msdr.dst, msdr.dst_id, [cdr.dst], cdr.dst_id
+    )
+
+
+def _is_party(number: str | None, user: str | None, numbers: Iterable[str | None], user_of_cdr: str | None) -> bool:
+    if user is not None and user != "0" and user == user_of_cdr:
+        return True
+    return number is not None and any(other is not None and _same(normal(number), normal(other)) for other in numbers)
+
+
+def _same(one: str, other: str) -> bool:
+    if one == other:
+        return True
+    short, long_ = sorted((_national(one), _national(other)), key=len)
+    return len(short) >= _SHORTEST and short.isdecimal() and long_.isdecimal() and long_.endswith(short)
+
+
+def _national(number: str) -> str:
+    """Without the zeros that are dialled in front of a national or international number."""
+    return number.lstrip("0") if number.isdecimal() else number
