@@ -1,0 +1,280 @@
+"""Two customers with records of every kind, and how to make one more of each.
+
+`MAKERS` has, for the collection of each resource, a function that makes one record and returns what names it in a path.
+A row of `ENDPOINTS` that names a record without a maker here fails its tests.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ringback.identity import tokens
+from ringback.rest.access import Policy
+from ringback.rest.endpoint import Endpoint
+from ringback.store import callbacks, cdrs, messages, rows, schema
+from tests.api import Answer, Api, Client, user_row
+from tests.policies import team
+from tests.test_cdrs import call
+
+AT = 1_700_000_000
+AUDIO = b"\xff\xfb\x90\x64" + bytes(413)
+UNKNOWN = 999_999_999
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class World:
+    api: Api
+
+    @property
+    def us(self) -> Client:
+        return self.api.admin
+
+    @property
+    def them(self) -> Client:
+        return self.api.stranger
+
+    def make(self, path: str, client: Client) -> Any:
+        """One more record of the collection at `path`, of the client's customer."""
+        assert path in MAKERS, f"tests/contract/world.py has no maker of {path}"
+        return MAKERS[path](self, client)
+
+    def path(self, row: Endpoint, client: Client) -> str:
+        """The row's path with a new record for each of its parameters."""
+        filled = row.path
+        for name in re.findall(r"\{(\w+)\}", row.path):
+            kind, _, _ = filled.partition(f"{{{name}}}")
+            collection = re.sub(r"/\d+(?=/|$)", "/{id}", kind.rstrip("/"))
+            parent = re.findall(r"/(\d+)/", kind)
+            made = self.make(collection, client) if not parent else MAKERS_WITHIN[collection](self, client, parent[-1])
+            filled = filled.replace(f"{{{name}}}", str(made))
+        return filled
+
+    def send(self, row: Endpoint, client: Client, path: str, body: Any = ..., **params: Any) -> Answer:
+        """The row's request with a good body, or the given one."""
+        return client.call(row.method, path, self.body(row, client) if body is ... else body, params, self.headers(row))
+
+    def headers(self, row: Endpoint) -> dict[str, str]:
+        return {"content-type": "audio/mpeg"} if row.method == "PUT" else {}
+
+    def body(self, row: Endpoint, client: Client) -> Any:
+        """A body that the row takes, None where it takes none."""
+        if row.method == "PUT":
+            return b"no audio"
+        if row.body is None:
+            return None
+        if row.bulk:
+            return [{"id": self.make(row.path, client)}]
+        if row.method == "PATCH":
+            return {}
+        assert row.path in BODIES, f"tests/contract/world.py has no body for {row.method} {row.path}"
+        return BODIES[row.path](self, client)
+
+    def member(self, role: str, *policies: Policy) -> Client:
+        """Another user of our customer, with a role and bound by policies."""
+        name = f"{role}{next(_numbers)}"
+        client = self._user(name, role)
+        if policies:
+            team(self.api, name, client, policies=tuple(policies))
+        return client
+
+    def _user(self, name: str, role: str) -> Client:
+        now = self.api.services.clock()
+        row = {**user_row(name, 1, 1, now), "is_root": 0, "ext": str(5000 + next(_numbers)), "roles": f'["{role}"]'}
+
+        def work(db: Any) -> Client:
+            (user_id,) = rows.insert(db, schema.users, self.api.acme, [row])
+            kind, idle = tokens.SESSION, tokens.SESSION_IDLE_S
+            token, _ = tokens.add(db, self.api.acme, user_id, kind=kind, expiry_s=idle, now=now)
+            return Client(self.api.app, token, self.api.acme, user_id)
+
+        made: Client = self.api.write(work)
+        return made
+
+
+def filled(api: Api) -> World:
+    """A world with a record of each kind for either customer."""
+    world = World(api)
+    for client in (world.us, world.them):
+        for path in MAKERS:
+            world.make(path, client)
+    return world
+
+
+def _posted(path: str) -> Callable[[World, Client], Any]:
+    def make(world: World, client: Client) -> Any:
+        answer = client.post(path, BODIES[path](world, client))
+        assert answer.status == 201, (path, answer.body)
+        return answer.data["id"]
+
+    return make
+
+
+def _inserted(table: str, **columns: Any) -> Callable[[World, Client], Any]:
+    def make(world: World, client: Client) -> Any:
+        row = {name: each(client) if callable(each) else each for name, each in columns.items()}
+        return world.api.write(lambda db: rows.insert(db, schema.metadata.tables[table], client.customer_id, [row]))[0]
+
+    return make
+
+
+def _stored(add: Callable[..., Any], **columns: Any) -> Callable[[World, Client], Any]:
+    def make(world: World, client: Client) -> Any:
+        row = {name: each(client) if callable(each) else each for name, each in columns.items()}
+        return world.api.write(lambda db: add(db, client.customer_id, [row]))[0]
+
+    return make
+
+
+def _user(world: World, client: Client) -> int:
+    number = next(_numbers)
+    name = f"user{number}"
+    row = {**user_row(name, client.customer_id, 1, AT), "is_root": 0, "ext": str(2000 + number), "language": "en"}
+    made: int = world.api.write(lambda db: rows.insert(db, schema.users, client.customer_id, [row]))[0]
+    return made
+
+
+def _own(client: Client) -> int:
+    return client.user_id
+
+
+def _own_text(client: Client) -> str:
+    return str(client.user_id)
+
+
+def _unique(prefix: str) -> Callable[[Client], str]:
+    return lambda _: f"{prefix}{next(_numbers)}"
+
+
+def _audio(table: str, **columns: Any) -> Callable[[World, Client], Any]:
+    """A record with its MP3 in the store."""
+
+    def make(world: World, client: Client) -> Any:
+        key = f"{client.customer_id}/{table}/{next(_numbers)}.mp3"
+        world.api.services.blobs.put(key, AUDIO)
+        return _inserted(table, blob_key=key, size=len(AUDIO), source_key=key, **columns)(world, client)
+
+    return make
+
+
+def _named(world: World, client: Client) -> dict[str, Any]:
+    return {"name": f"n{next(_numbers)}"}
+
+
+def _user_body(world: World, client: Client) -> dict[str, Any]:
+    number = next(_numbers)
+    return {"email": f"new{number}@example.com", "first_name": "N", "last_name": "N", "ext": str(3000 + number)}
+
+
+def _ddi_body(world: World, client: Client) -> dict[str, Any]:
+    return {"e164": f"44207946{next(_numbers):04}"}
+
+
+def _setting_body(world: World, client: Client) -> dict[str, Any]:
+    ddi = client.post("/ddis", _ddi_body(world, client))
+    assert ddi.status == 201, ddi.body
+    return {"name": "Shop", "ddi_e164": ddi.data["e164"]}
+
+
+def _apitoken(world: World, client: Client) -> str:
+    token: str = client.post("/apitokens", _named(world, client)).data["token"]
+    return token
+
+
+def _session(world: World, client: Client) -> str:
+    now = world.api.services.clock()
+    kind, idle = tokens.SESSION, tokens.SESSION_IDLE_S
+    made = world.api.write(
+        lambda db: tokens.add(db, client.customer_id, client.user_id, kind=kind, expiry_s=idle, now=now)
+    )
+    handle: str = made[1]
+    return handle
+
+
+BODIES: Mapping[str, Callable[[World, Client], Any]] = {
+    "/login": lambda world, client: {"email": "nobody@example.com", "password": "wrong"},
+    "/login2fa": lambda world, client: {"code": "000000", "nonce": "x"},
+    "/password/forgot": lambda world, client: {"email": "nobody@example.com"},
+    "/password/reset": lambda world, client: {"token": "x", "password": "correct horse battery"},
+    "/me/twofactor": lambda world, client: {"method": "app"},
+    "/me/twofactor/confirm": lambda world, client: {"code": "000000"},
+    "/apitokens": _named,
+    "/users": _user_body,
+    "/usergroups": _named,
+    "/usergrouppolicies": _named,
+    "/queues": _named,
+    "/queuegroups": _named,
+    "/ddis": _ddi_body,
+    "/contacts": lambda world, client: {"first_name": "Zoë", "global": True},
+    "/calls": lambda world, client: {"to": "442079460001"},
+    "/webcalls": lambda world, client: {"from": "442079460001", "to": "101"},
+    "/callmeback/settings": _setting_body,
+    "/callmeback/buttons": lambda world, client: {},
+    "/calltracking/campaigns": _named,
+    "/cdrs/{id}/notes": lambda world, client: {"text": "Called back"},
+}
+"""What POST takes, by path."""
+
+MAKERS: Mapping[str, Callable[[World, Client], Any]] = {
+    "/customers": lambda world, client: client.customer_id,
+    "/users": _user,
+    "/usergroups": _posted("/usergroups"),
+    "/usergrouppolicies": _posted("/usergrouppolicies"),
+    "/queues": _posted("/queues"),
+    "/queuegroups": _posted("/queuegroups"),
+    "/ddis": _posted("/ddis"),
+    "/contacts": _posted("/contacts"),
+    "/apitokens": _apitoken,
+    "/sessions": _session,
+    "/cdrs": lambda world, client: world.api.write(
+        lambda db: cdrs.insert(db, client.customer_id, [call(AT, user_id=client.user_id)])
+    )[0],
+    "/monitors": _audio("monitors", timestamp=AT, duration=2, user_id=_own, type="O", context="PSTN_CALL"),
+    "/voicemessages": _audio("voicemessages", origtime=AT, duration=2, extension_id=_own, folder="INBOX", is_new=1),
+    "/msdrs": _inserted("msdrs", call_id=_unique("msdr"), created_at=AT, duration=3, user_id=_own, type="O"),
+    "/mediasessions": _inserted(
+        "mediasessions",
+        call_id=_unique("session"),
+        created_at=AT,
+        updated_at=AT,
+        status="CONNECTED",
+        duration=3,
+        user_id=_own,
+        type="O",
+    ),
+    "/chats": _stored(messages.add_chats, created_at=AT, state="ENDED", duration=60, operator_id=_own),
+    "/chatmsgs": _stored(messages.add_chatmsgs, created_at=AT, from_id=_own_text, to_id="0", message="Hello"),
+    "/sms": _stored(messages.add_sms, **{"created_at": AT, "from": "442079460001", "message": "Hi", "type": "O"}),
+    "/statements": _stored(messages.add_statements, created_at=AT, description="Call", amount=-150, balance=99_850),
+    "/calls": _inserted("calls", start_time=AT, state="RINGING", user_id=_own),
+    "/callmeback/settings": _posted("/callmeback/settings"),
+    "/callmeback/buttons": _posted("/callmeback/buttons"),
+    "/callmeback/visitors": _stored(callbacks.add_visitors, setting_id=1, created_at=AT),
+    "/callmeback/requests": _stored(callbacks.add_requests, setting_id=1, created_at=AT, number="442079460001"),
+    "/calltracking/campaigns": _posted("/calltracking/campaigns"),
+}
+"""Collection → how to make one of its records; the answer names it in a path."""
+
+
+def _note(world: World, client: Client, cdr_id: str) -> Any:
+    answer = client.post(f"/cdrs/{cdr_id}/notes", BODIES["/cdrs/{id}/notes"](world, client))
+    assert answer.status == 201, answer.body
+    return answer.data["id"]
+
+
+MAKERS_WITHIN: Mapping[str, Callable[[World, Client, str], Any]] = {"/cdrs/{id}/notes": _note}
+"""The same for records under a record, whose id comes third."""
+
+REFERENCES: Mapping[str, str] = {
+    "users": "/users",
+    "usergroups": "/usergroups",
+    "queues": "/queues",
+    "campaign_id": "/calltracking/campaigns",
+    "button_id": "/callmeback/buttons",
+    "user_id": "/users",
+    "rel_user_id": "/users",
+    "from": "/users",
+}
+"""Attributes of bodies that name records, and the collection of those records."""
