@@ -61,7 +61,7 @@ class Progress(Protocol):
     """Whoever shows how far a run is."""
 
     def start(self, total: int, unit: str) -> None:
-        """Called once. `unit`: `bytes` or `files`."""
+        """Called once. `unit`: `bytes`, `files` or `steps`."""
 
     def advance(self, n: int) -> None:
         """So many more of them are done."""
