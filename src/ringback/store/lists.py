@@ -18,6 +18,7 @@ from ringback.store.database import Database, Db, Row, value
 from ringback.store.listing import Listing
 from ringback.store.statements import (
     Statement,
+    by_ids,
     columns_sql,
     full_order,
     id_place,
@@ -89,7 +90,7 @@ class Lists:
         """The records of these ids, in the order of the ids; what is not there is left out."""
         picked = columns_sql(listing, hidden)
         own_id = listing.expression(listing.attributes()["id"])
-        sql = f"SELECT {picked} FROM {listing.rows_from()} WHERE {listing.base()} AND {db.among(own_id, 'ids')}"
+        sql = f"SELECT {picked} FROM {listing.rows_from()} WHERE {by_ids(db, listing)} AND {db.among(own_id, 'ids')}"
         rows = db.all(sql, {**bound, "ids": list(ids)})
         records = records_of(listing.record, rows)
         found = {row[id_place(listing)]: record for row, record in zip(rows, records, strict=True)}

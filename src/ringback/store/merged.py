@@ -15,7 +15,7 @@ from ringback.record import Record
 from ringback.store.database import Db, folded
 from ringback.store.listing import Listing
 from ringback.store.lists import NEAR, Lists
-from ringback.store.statements import Statement, columns_sql, order_sql, records_of
+from ringback.store.statements import Statement, by_ids, columns_sql, order_sql, records_of
 from ringback.store.totals import Span, place_of
 
 KEY = "object_id"
@@ -154,7 +154,7 @@ def _records(
         key = listing.expression(listing.attributes()[KEY])
         sql = (
             f"SELECT {columns_sql(listing, hidden)}, {key} FROM {listing.rows_from()}"
-            f" WHERE {listing.base()} AND {db.among(key, 'ids')}"
+            f" WHERE {by_ids(db, listing)} AND {db.among(key, 'ids')}"
         )
         rows = db.all(sql, {**bound, "ids": ids})
         records = records_of(listing.record, [row[:-1] for row in rows])

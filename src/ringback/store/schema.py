@@ -260,6 +260,7 @@ cdrs = Table(
     Index(None, "customer_id", "calldate", "id"),
     Index(None, "customer_id", "type", "calldate", "id"),
     Index(None, "customer_id", "user_id", "calldate", "id"),
+    Index(None, "customer_id", "dst", "calldate", "id"),
     Index(None, "customer_id", "live_id", unique=True),
     Index(None, "customer_id", "root_live_id"),
     Index(None, "customer_id", "uniqueid"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from ringback.query import Condition, Order
 from ringback.record import TO_WIRE, Kind, Record, attributes
-from ringback.store.database import Row, fold
+from ringback.store.database import Db, Row, fold
 from ringback.store.listing import Listing
 
 SEARCHED = "cdr_numbers"  # the full-text table of parts of numbers (SQLite)
@@ -118,6 +118,11 @@ def _one_of(engine: str, expression: str, name: str) -> str:
 def columns_sql(listing: Listing, hidden: frozenset[str]) -> str:
     known = listing.attributes().values()
     return ", ".join("NULL" if each.name in hidden else listing.expression(each) for each in known)
+
+
+def by_ids(db: Db, listing: Listing) -> str:
+    """The rows of a listing, of which ids will be named. The + keeps SQLite from walking all of the customer's."""
+    return f"+{listing.base()}" if db.engine == "sqlite" and not listing.source else listing.base()
 
 
 def id_place(listing: Listing) -> int:

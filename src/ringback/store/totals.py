@@ -67,7 +67,7 @@ def _limits(dates: Sequence[Condition]) -> tuple[int | None, int | None] | None:
     return low, high
 
 
-_DAYS = "resource = :resource{n} AND attribute = :attribute{n} AND {values}"
+_DAYS = "customer_id = :customer AND resource = :resource{n} AND attribute = :attribute{n} AND {values}"
 
 
 def counted_total(db: Db, listing: Listing, bound: Mapping[str, Any], span: Span) -> int:
@@ -87,9 +87,8 @@ def counted_total(db: Db, listing: Listing, bound: Mapping[str, Any], span: Span
     return total
 
 
-def _days_where(db: Db, spans: Sequence[Span]) -> str:
-    parts = (_DAYS.format(n=n, values=db.among("value", f"values{n}")) for n in range(len(spans)))
-    return f"customer_id = :customer AND ({' OR '.join(f'({part})' for part in parts)})"
+def _days_where(db: Db, number: int = 0) -> str:
+    return _DAYS.format(n=number, values=db.among("value", f"values{number}"))
 
 
 def _days_bound(bound: Mapping[str, Any], spans: Sequence[Span]) -> dict[str, Any]:
@@ -100,7 +99,7 @@ def _days_bound(bound: Mapping[str, Any], spans: Sequence[Span]) -> dict[str, An
 
 
 def _days_total(db: Db, bound: Mapping[str, Any], span: Span, first_day: int | None, end_day: int | None) -> int:
-    where, values = _days_where(db, [span]), _days_bound(bound, [span])
+    where, values = _days_where(db), _days_bound(bound, [span])
     if first_day is not None:
         where, values = f"{where} AND day >= :first_day", {**values, "first_day": first_day}
     if end_day is not None:
@@ -145,15 +144,16 @@ def place_of(
     starts = spans[0].high if descending else spans[0].low
     if starts is not None and starts % DAY_S:
         return None, offset
-    where, values = _days_where(db, spans), _days_bound(bound, spans)
+    values, within = _days_bound(bound, spans), ""
     if starts is not None:
-        where += f" AND day {'<' if descending else '>='} :starts"
+        within = f" AND day {'<' if descending else '>='} :starts"
         values["starts"] = starts // DAY_S
+    days = (f"SELECT day, n FROM counters WHERE {_days_where(db, n)}{within}" for n in range(len(spans)))
     way = "DESC" if descending else "ASC"
     sql = f"""
         SELECT day, skipped FROM (
             SELECT day, n, sum(n) OVER (ORDER BY day {way}) - n AS skipped
-            FROM (SELECT day, sum(n) AS n FROM counters WHERE {where} GROUP BY day) d
+            FROM (SELECT day, sum(n) AS n FROM ({" UNION ALL ".join(days)}) u GROUP BY day) d
         ) w WHERE skipped <= :offset AND skipped + n > :offset
     """
     row = first(db, sql, {**values, "offset": offset})

@@ -19,7 +19,8 @@ from ringback.store.listing import Listing
 
 _NUMBERS = """(SELECT coalesce('["' || string_agg(n.e164, '","') || '"]', '[]') FROM (
     SELECT e164 FROM ddis WHERE customer_id = t.customer_id AND campaign_id = t.id ORDER BY e164) n)"""
-_TRACKED = "t.dst IN (SELECT d.e164 FROM ddis d WHERE d.customer_id = :customer AND d.campaign_id IS NOT NULL)"
+_OF_CAMPAIGN = "d.campaign_id IN (SELECT c.id FROM campaigns c WHERE c.customer_id = :customer)"
+_TRACKED = f"t.dst IN (SELECT d.e164 FROM ddis d WHERE d.customer_id = :customer AND {_OF_CAMPAIGN})"
 
 
 class Campaign(Record):
@@ -39,7 +40,13 @@ class CampaignPatch(Patch):
 CAMPAIGNS = Resource(Listing("campaigns", Campaign, schema.campaigns))
 _OWN = cdrs.of_user("own calltracking cdrs", "me")
 CDRS = Resource(
-    replace(cdrs.ALL, name="calltracking cdrs", where=_TRACKED),
+    replace(
+        cdrs.ALL,
+        name="calltracking cdrs",
+        source='"ddis" d CROSS JOIN "cdrs" t',  # CROSS: SQLite goes from the few numbers to their calls
+        customer="d.customer_id",
+        where=f"t.customer_id = d.customer_id AND t.dst = d.e164 AND {_OF_CAMPAIGN}",
+    ),
     own=replace(_OWN, where=f"{_OWN.where} AND {_TRACKED}", tally=None),
     hidden_by={Policy.BILLING_DISABLED: frozenset({"rate", "charge"})},
 )
