@@ -7,10 +7,12 @@ import json
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
+import jsonschema_rs
 import msgspec
 import pytest
 
@@ -21,6 +23,7 @@ from ringback.resources import ENDPOINTS
 from ringback.rest.access import Policy, Role
 from ringback.rest.bodies import fields_of
 from ringback.rest.endpoint import Endpoint, Shape
+from ringback.rest.openapi import document
 from ringback.rest.wipes import WipeEndpoint
 from ringback.settings import Settings
 from tests.api import Answer, Api, Client, filter_text
@@ -393,6 +396,22 @@ def test_it_answers_as_declared(api: Api, row: Endpoint) -> None:
     assert answer.status == row.status, answer.body
     assert answer.headers["access-control-allow-origin"] == "*"
     check_shape(row, answer)
+    check_document(row, answer)
+
+
+@lru_cache(maxsize=1)
+def spec() -> dict[str, Any]:
+    return document(ENDPOINTS, Settings())
+
+
+def check_document(row: Endpoint, answer: Answer) -> None:
+    """The OpenAPI document describes the answer."""
+    told = spec()["paths"][row.path][row.method.lower()]["responses"][str(answer.status)].get("content", {})
+    media_type = answer.headers.get("content-type", "").partition(";")[0]
+    assert list(told) == ([media_type] if answer.body else [])
+    if "schema" in told.get("application/json", {}):
+        schema = {**told["application/json"]["schema"], "components": spec()["components"]}
+        jsonschema_rs.Draft202012Validator(schema).validate(answer.json)
 
 
 def check_shape(row: Endpoint, answer: Answer) -> None:
