@@ -7,6 +7,7 @@ what a PBX puts on the trunk in place of the extension.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -43,11 +44,20 @@ def link(db: Db, customer_id: int, msdr_ids: Sequence[int]) -> int:
     return sum(_link(db, customer_id, _Msdr(*row)) for row in found)
 
 
-def link_between(db: Db, customer_id: int, first: int, last: int) -> int:
-    """Links what is not linked yet: call it when CDRs that began from `first` to `last` (UTC seconds) came in later."""
-    bound = {"customer": customer_id, "first": first - WINDOW_S, "last": last + WINDOW_S}
+def link_near(db: Db, customer_id: int, calldates: Sequence[int]) -> int:
+    """Links what is not linked yet and began about when one of these CDRs did: they came in after their capture."""
+    if not calldates:
+        return 0
+    starts = sorted(calldates)
+    bound = {"customer": customer_id, "first": starts[0] - WINDOW_S, "last": starts[-1] + WINDOW_S}
     found = db.all(f"{_MSDRS} AND created_at BETWEEN :first AND :last", bound)
-    return sum(_link(db, customer_id, _Msdr(*row)) for row in found)
+    near = (msdr for msdr in (_Msdr(*row) for row in found) if _is_near(msdr.created_at, starts))
+    return sum(_link(db, customer_id, msdr) for msdr in near)
+
+
+def _is_near(at: int, starts: Sequence[int]) -> bool:
+    place = bisect_left(starts, at - WINDOW_S)
+    return place < len(starts) and starts[place] <= at + WINDOW_S
 
 
 _MSDRS = """

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ringback.store import rows, schema
+from ringback.store import cdr_links, rows, schema
 from ringback.store.database import Db
 
 _INDEXED = "INSERT INTO cdr_numbers (rowid, src, dst) VALUES (:id, :src, :dst)"
@@ -22,6 +22,7 @@ def insert(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]) -> list[
     rows.insert(db, schema.cdr_parties, customer_id, parties)
     if db.engine == "sqlite":
         db.many(_INDEXED, full)
+    cdr_links.link_near(db, customer_id, [cdr["calldate"] for cdr in full])
     return ids
 
 
