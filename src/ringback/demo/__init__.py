@@ -10,6 +10,7 @@ from ringback.importers import IMPORTERS, Options, Progress
 from ringback.importers.importer import Unwatched
 from ringback.resources import ENDPOINTS
 from ringback.services import Services
+from ringback.store.database import Db
 
 DATA = Path(__file__).parent / "data"
 FILES = {
@@ -58,10 +59,17 @@ def _reviewed(operator: Operator) -> None:
     fresh = operator.services.database.read(lambda db: db.all(sql, {"customer": operator.customer_id}))
     for monitor_id, uniqueid in fresh:
         operator.change(f"/monitors/{monitor_id}", known.get(uniqueid, {}))
+    operator.services.database.write(partial(_transcribed, operator.customer_id))
     missed = operator.all("/cdrs", ("type", "eq", "M"))
     operator.change("/cdrs", [{"id": cdr["id"], "labels": ["call back"]} for cdr in missed if not cdr["labels"]])
     talked = operator.all("/cdrs", ("type", "eq", "I"), ("disposition", "eq", "CONNECTED"))
     operator.once(f"/cdrs/{talked[-1]['id']}/notes", "text", {"text": NOTE})
+
+
+def _transcribed(customer_id: int, db: Db) -> None:
+    """The one voice message; no operation sets the transcript of one."""
+    sql = "UPDATE voicemessages SET transcript = :text WHERE customer_id = :customer AND transcript IS NULL"
+    db.run(sql, {"customer": customer_id, "text": speech.TEXTS["message-for-erin"]})
 
 
 def _voiced(operator: Operator, users: dict[str, int]) -> None:
