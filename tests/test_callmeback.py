@@ -148,7 +148,11 @@ def test_what_is_not_valid_is_refused_and_named(api: Api, given: dict[str, Any])
 def test_all_that_is_wrong_is_said_at_once(api: Api) -> None:
     setting = add_setting(api)
     wrong = {"max_call_rate": "cheap", "hours": {"x": []}, "button_id": 999_999}
-    assert api.admin.patch(f"/callmeback/settings/{setting['id']}", wrong).fields == ["button_id", "max_call_rate", "hours"]
+    assert api.admin.patch(f"/callmeback/settings/{setting['id']}", wrong).fields == [
+        "button_id",
+        "max_call_rate",
+        "hours",
+    ]
 
 
 def test_settings_and_buttons_are_changed_by_administrators_of_their_customer(api: Api) -> None:
