@@ -100,6 +100,17 @@ def test_the_filter_lists_the_attributes_that_can_be_filtered() -> None:
     assert "labels" not in told["description"]
 
 
+def test_a_login_may_ask_for_a_second_factor() -> None:
+    assert {"200", "202", "400"} <= set(operation("POST", "/login")["responses"])
+
+
+def test_families_are_sorted_by_module() -> None:
+    modules = {tag["name"]: tag["x-module"] for tag in spec()["tags"]}
+    assert modules["cdrs"] == "history"
+    assert modules["users"] == modules["sessions"] == "customer"
+    assert modules["callmeback/cdrs"] == modules["callmeback/settings"] == "callmeback"
+
+
 def test_servers_are_the_base_paths_below_the_public_url() -> None:
     urls = [each["url"] for each in document(ENDPOINTS, Settings(public_url="https://pbx.example/"))["servers"]]
     assert urls == [f"https://pbx.example{base}" for base in BASE_PATHS]

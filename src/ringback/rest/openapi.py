@@ -37,6 +37,11 @@ _ERRORS: Mapping[str, str] = {
     "503": "The database or the audio store is busy or away, or the query takes too long.",
 }
 
+ALSO: Mapping[tuple[str, str], tuple[str, str]] = {
+    ("POST", "/login"): ("202", "A second factor is needed: send `nonce` with the code to `POST /login2fa`."),
+}
+"""Successes besides the one of the row."""
+
 
 def document(endpoints: Iterable[Endpoint], settings: Settings) -> dict[str, Any]:
     """The whole document. `servers` are the three base paths, below the public URL when that is set."""
@@ -116,7 +121,8 @@ def _modules(rows: Sequence[Endpoint], tags: Mapping[str, str]) -> dict[str, str
     """Tag → the module of the API that most of its rows belong to."""
     votes: dict[str, Counter[str]] = {}
     for row in rows:
-        votes.setdefault(tags[row.path], Counter()).update([_home(row)[0]])
+        first, below, _ = tags[row.path].partition("/")
+        votes.setdefault(tags[row.path], Counter()).update([first if below else _home(row)[0]])
     return {tag: counter.most_common(1)[0][0] for tag, counter in votes.items()}
 
 
@@ -261,6 +267,9 @@ def _responses(row: Endpoint, schemas: Schemas) -> dict[str, Any]:
     answers: dict[str, Any] = {str(row.status): _success(row, schemas)}
     if row.shape is Shape.FILE and str(row.answer).startswith("audio/"):
         answers["206"] = {**_success(row, schemas), "description": "The part that Range asked for"}
+    if (row.method, row.path) in ALSO:
+        status, text = ALSO[row.method, row.path]
+        answers[status] = _json(text, {"type": "object"})
     statuses = [status for status in _ERRORS if status in _error_statuses(row)]
     answers |= {status: {"$ref": f"#/components/responses/Error{status}"} for status in statuses}
     answers["default"] = _error("Any other error, in the same shape")

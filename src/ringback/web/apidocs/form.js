@@ -86,6 +86,6 @@ function bodyField(spec, operation) {
 function jsonField(spec, schema) {
   const text = JSON.stringify(example(spec, schema), null, 2);
   const input = el("textarea", { value: text, rows: Math.min(14, text.split("\n").length + 1), spellcheck: false });
-  const hint = "A body to start from: leave out what shall stay as it is.";
+  const hint = "A body to start from; attributes without * may be left out.";
   return { row: row("Body (JSON)", input, hint), content: () => input.value.trim(), contentType: () => "application/json" };
 }
