@@ -5,7 +5,9 @@ it stopped. Rows of one call (the same linkedid, or uniqueid where the file has 
 first channel is the root, the others hang on it.
 """
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -36,9 +38,22 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
             lines = parse(file, options)
         except ValueError as error:
             raise UsageError(f"{options.time_zone!r} is no time zone: {error}.") from None
-        while lot := list(islice(lines, BATCH)):
-            _store(services.database, customer_id, list(_usable(lot, summary)), who, summary)
+        with _uncollected():
+            while lot := list(islice(lines, BATCH)):
+                _store(services.database, customer_id, list(_usable(lot, summary)), who, summary)
     return summary
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Rows make no reference cycles; looking for some takes an eighth of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _usable(lot: Sequence[CallRow | Refused], summary: Summary) -> Iterator[CallRow]:
