@@ -171,8 +171,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
         for engine in chosen.engines.split(","):
-            with _database(engine, folder, "lists") as url:
-                for size in map(int, chosen.sizes.split(",")):
+            for size in map(int, chosen.sizes.split(",")):
+                with _database(engine, folder, f"lists-{size}") as url:
                     for measure in lists(engine, url, folder, size):
                         print(measure.line(), flush=True)
                         measures.append(measure)

@@ -7,13 +7,18 @@ import sqlalchemy as sa
 from ringback.store.database import folding_table
 
 
-def sqlite(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
+def create(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
+    """`sequences`: name → first value."""
+    (_postgres if connection.dialect.name == "postgresql" else _sqlite)(connection, sequences)
+
+
+def _sqlite(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
     for name, start in sequences.items():
         connection.execute(sa.text("INSERT INTO sequences VALUES (:name, :start)"), {"name": name, "start": start})
     connection.execute(sa.text("CREATE VIRTUAL TABLE cdr_numbers USING fts5(src, dst, content='', tokenize='trigram')"))
 
 
-def postgres(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
+def _postgres(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
     for name, start in sequences.items():
         connection.execute(sa.text(f"CREATE SEQUENCE {name}_ids START {start}"))
     connection.execute(sa.text(_fold_function()))

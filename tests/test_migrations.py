@@ -1,0 +1,67 @@
+"""Migrations: what they build is what the tables say, on both engines; a newer schema is refused."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from ringback.errors import UsageError
+from ringback.store import migrate
+from ringback.store.schema import SEQUENCES, metadata
+from tests.conftest import POSTGRES
+
+
+def engine_of(url: str) -> sa.Engine:
+    return sa.create_engine(url.replace("postgresql://", "postgresql+psycopg://") if POSTGRES else f"sqlite:///{url}")
+
+
+def ours(_object: object, name: str | None, kind: str, _reflected: bool, _compared: object) -> bool:
+    """Not the tables of the full-text search, nor the trigram indexes: these are no tables of the schema."""
+    return not (
+        kind in ("table", "index") and (name or "").startswith(("cdr_numbers", "ix_cdrs_src_p", "ix_cdrs_dst_p"))
+    )
+
+
+def test_the_migrated_database_is_what_the_schema_says(database_url: str) -> None:
+    engine = engine_of(database_url)
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"include_object": ours, "compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        if POSTGRES:
+            found = set(connection.scalars(sa.text("SELECT sequencename FROM pg_sequences")))
+            assert found == {f"{name}_ids" for name in SEQUENCES}
+        else:
+            rows = connection.execute(sa.text("SELECT name, next FROM sequences"))
+            assert {name: first for name, first in rows} == SEQUENCES
+    engine.dispose()
+
+
+def test_migrating_twice_changes_nothing(database_url: str) -> None:
+    assert migrate.upgrade(database_url) == ("0001", "0001")
+    migrate.check(database_url)
+
+
+def test_a_newer_schema_is_refused_and_an_older_one_asks_for_the_migration(database_url: str) -> None:
+    engine = engine_of(database_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    for refused in (migrate.upgrade, migrate.check):
+        with pytest.raises(UsageError, match="newer than this Ringback"):
+            refused(database_url)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DELETE FROM alembic_version"))
+    with pytest.raises(UsageError, match="ringback migrate"):
+        migrate.check(database_url)
+    engine.dispose()
+
+
+def test_a_new_sqlite_file_is_for_its_owner_alone_and_gives_space_back(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "ringback.db"
+    migrate.upgrade(str(path))
+    assert path.stat().st_mode & 0o077 == 0
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)  # incremental
+    connection.close()
