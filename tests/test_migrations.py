@@ -35,7 +35,7 @@ def test_the_migrated_database_is_what_the_schema_says(database_url: str) -> Non
             assert found == {f"{name}_ids" for name in SEQUENCES}
         else:
             rows = connection.execute(sa.text("SELECT name, next FROM sequences"))
-            assert {name: first for name, first in rows} == SEQUENCES
+            assert {row.name: row.next for row in rows} == SEQUENCES
     engine.dispose()
 
 
