@@ -71,8 +71,6 @@ def _connected(url: str) -> Iterator[sa.Connection]:
         engine.dispose()
     except OSError as error:
         raise Unavailable(f"The database file {sqlite_path(url)} cannot be made: {error.strerror}.") from error
-    except sa.exc.ArgumentError as error:
-        raise UsageError(f"database: this is no valid URL; {_SHAPE}") from error
     except sa.exc.DBAPIError as error:
         raise Unavailable(f"The database cannot be used: {_first_line(error.orig)}.") from error
 
@@ -84,7 +82,10 @@ def _first_line(error: BaseException | None) -> str:
 def _engine(url: str) -> sa.Engine:
     """SQLite runs without foreign keys: batch migrations would delete child rows."""
     if url.startswith(POSTGRES):
-        return sa.create_engine(f"postgresql+psycopg://{url.partition('://')[2]}", poolclass=sa.NullPool)
+        try:
+            return sa.create_engine(f"postgresql+psycopg://{url.partition('://')[2]}", poolclass=sa.NullPool)
+        except (sa.exc.ArgumentError, ValueError):
+            raise UsageError(f"database: this is no valid URL; {_SHAPE}") from None
     path = sqlite_path(url)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch(mode=0o600)
