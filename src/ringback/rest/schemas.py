@@ -9,7 +9,7 @@ import msgspec
 from ringback.query import OPERATORS
 from ringback.record import Patch
 from ringback.rest.bodies import MAX_ELEMENTS, fields_of
-from ringback.rest.endpoint import Endpoint, Shape
+from ringback.rest.endpoint import Endpoint, Resource, Shape
 
 Schema = dict[str, Any]
 PREFIX = "#/components/schemas/"
@@ -32,6 +32,14 @@ class Schemas:
         for row in rows:
             if row.body is not None:
                 self._add_body(row, row.body)
+            if row.resource is not None:
+                self._add_relations(row.resource)
+
+    def _add_relations(self, resource: Resource) -> None:
+        """With `include` an id in an answer becomes the object that it names, or the attributes asked for."""
+        properties = self.components.get(resource.record.__name__, {}).get("properties", {})
+        for name in resource.relations:
+            properties[name] = _or_objects(properties[name])
 
     def answer(self, kind: Any) -> Schema:
         return {} if kind is None else self._of[_key(kind)]
@@ -56,6 +64,13 @@ class Schemas:
     def _union(self, hint: Any) -> Schema:
         parts = [self._of[_key(part)] for part in _parts(hint)]
         return parts[0] if len(parts) == 1 else {"anyOf": parts}
+
+
+def _or_objects(schema: Schema) -> Schema:
+    """Ids, or objects in their place; a schema that says so already stays as it is."""
+    if "items" in schema:
+        return {**schema, "items": _or_objects(schema["items"])}
+    return schema if {"type": "object"} in schema.get("anyOf", []) else {"anyOf": [schema, {"type": "object"}]}
 
 
 def _body_name(row: Endpoint, patch: type[Patch]) -> str:
