@@ -1,4 +1,4 @@
-"""The server with two more operations that a test can hold on to: `python -m tests.served DATA_DIR DATABASE HEAD_S`.
+"""The server with two more operations that a test can hold on to: `python -m tests.served DATA_DIR DATABASE PATIENCE_S`.
 
 `/slow` answers only after the process has begun to stop; `/endless` streams until then.
 """
@@ -39,9 +39,9 @@ PAGES = (
 )
 
 
-def main(data_dir: str, database: str, head_s: str) -> None:
+def main(data_dir: str, database: str, patience_s: str) -> None:
     logs.configure("info")
-    protocol.HEAD_S = float(head_s)
+    protocol.HEAD_S = protocol.BODY_S = float(patience_s)
     listener = server.listen("127.0.0.1", 0)
     services = composition.open_services(Settings(data_dir=data_dir, database=database))
     metrics = Metrics()

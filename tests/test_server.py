@@ -44,8 +44,8 @@ def begin(settings: Settings) -> Iterator[Starter]:
 def begin_held(begin: Starter, settings: Settings) -> Callable[..., Process]:
     """Starts the server of `tests/served.py`."""
 
-    def start(head_s: float = 10.0) -> Process:
-        return begin(COMMAND[0], "-m", "tests.served", settings.data_dir, settings.database, str(head_s))
+    def start(patience_s: float = 10.0) -> Process:
+        return begin(COMMAND[0], "-m", "tests.served", settings.data_dir, settings.database, str(patience_s))
 
     return start
 
@@ -153,7 +153,7 @@ def test_what_is_no_http_is_refused_in_the_shape_of_every_error(begin: Starter) 
 
 @pytest.mark.parametrize("part", [b"", PING[:20], b"\r\n\r\n"])
 def test_a_connection_whose_head_does_not_come_is_closed(begin_held: Callable[..., Process], part: bytes) -> None:
-    with begin_held(head_s=1.0).connect() as connection:
+    with begin_held(patience_s=1.0).connect() as connection:
         began = time.monotonic()
         connection.sendall(part)
         assert all_of(connection) == b""
@@ -161,7 +161,7 @@ def test_a_connection_whose_head_does_not_come_is_closed(begin_held: Callable[..
 
 
 def test_a_second_head_on_the_connection_has_no_more_time_than_the_first(begin_held: Callable[..., Process]) -> None:
-    with begin_held(head_s=1.0).connect() as connection:
+    with begin_held(patience_s=1.0).connect() as connection:
         connection.sendall(PING)
         assert b"Pong" in connection.recv(65_536)
         connection.sendall(PING[:20])
@@ -169,7 +169,7 @@ def test_a_second_head_on_the_connection_has_no_more_time_than_the_first(begin_h
 
 
 def test_a_head_that_trickles_in_is_cut_off_all_the_same(begin_held: Callable[..., Process]) -> None:
-    with begin_held(head_s=1.0).connect() as connection:
+    with begin_held(patience_s=1.0).connect() as connection:
         connection.settimeout(0.2)
         closed = False
         for byte in PING[:-2] + b"X-Slow: " + b"a" * 40:
@@ -179,6 +179,12 @@ def test_a_head_that_trickles_in_is_cut_off_all_the_same(begin_held: Callable[..
             if closed:
                 break
     assert closed
+
+
+def test_a_body_that_stops_coming_is_cut_off(begin_held: Callable[..., Process]) -> None:
+    with begin_held(patience_s=1.0).connect() as connection:
+        connection.sendall(PING.replace(b"GET", b"POST")[:-2] + b"Content-Length: 10\r\n\r\n{")
+        assert all_of(connection) == b""
 
 
 # -- who calls --------------------------------------------------------------------------------------------------------
