@@ -12,7 +12,7 @@ from ringback.errors import UsageError
 from ringback.identity import tokens
 from ringback.identity.accounts import set_password
 from ringback.identity.passwords import hash_password
-from ringback.jobs import drop_customer
+from ringback.jobs import delete_customer as deletion
 from ringback.record import time_text
 from ringback.rest.access import Role
 from ringback.services import Services
@@ -94,7 +94,7 @@ def delete_customer(
                 f"Delete customer {customer_id}, {name}, with all calls and recordings?", abort=True, err=True
             )
         now = services.clock()
-        services.database.write(lambda db: drop_customer.enqueue(db, customer_id, now))
+        services.database.write(lambda db: deletion.begin(db, customer_id, now))
     console.out.print(f"{name} is locked out; a running server removes its data.", markup=False)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from ringback.identity import mails
-from ringback.jobs import delete_customer, drop_blobs, drop_customer
+from ringback.jobs import delete_customer, drop_blobs
 from ringback.jobs.worker import Run
 from ringback.rest import wipes
 from ringback.rest.endpoint import Endpoint
@@ -17,7 +17,6 @@ def kinds(endpoints: Iterable[Endpoint]) -> Mapping[str, Run]:
         wipes.KIND: partial(wipes.run, wiping),
         drop_blobs.KIND: drop_blobs.run,
         delete_customer.KIND: delete_customer.run,
-        drop_customer.KIND: drop_customer.run,
         mails.CODE: mails.send_code,
         mails.RESET: mails.send_reset,
     }
