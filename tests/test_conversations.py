@@ -60,7 +60,7 @@ def fill(api: Api, n: int) -> list[dict[str, Any]]:
                 (own_id,), kind = rows.insert(db, schema.voicemessages, api.acme, [row]), "I"
             if channel != "hop":
                 shown = {"id": f"{channel}:{own_id}", "created_at": time_text(at), "user_id": user, "src": src}
-                expected.append({**shown, "channel": channel, "type": kind, "duration": duration, "object_id": own_id})
+                expected.append({**shown, "channel": channel, "type": kind, "duration": duration, "object_id": str(own_id)})
 
     api.write(work)
     return expected
@@ -71,7 +71,7 @@ RANK = {"call": 0, "chat": 1, "sms": 2, "voicemail": 3}
 
 def newest_first(expected: list[dict[str, Any]]) -> list[str]:
     ordered = sorted(
-        expected, key=lambda row: (row["created_at"], row["object_id"], RANK[row["channel"]]), reverse=True
+        expected, key=lambda row: (row["created_at"], int(row["object_id"]), RANK[row["channel"]]), reverse=True
     )
     return [row["id"] for row in ordered]
 
@@ -185,6 +185,31 @@ def test_one_conversation_is_found_by_its_id(api: Api) -> None:
     ]
 
 
+def test_object_ids_are_text_and_found_as_text_or_number(api: Api) -> None:
+    wanted = fill(api, 50)[7]["object_id"]
+    same = [row["id"] for row in api.admin.listed("/conversations") if row["object_id"] == wanted]
+    assert same
+    for value in (wanted, int(wanted)):
+        found = api.admin.listed("/conversations", ("object_id", "eq", value))
+        assert [row["id"] for row in found] == same
+    rising = [row["object_id"] for row in api.admin.listed("/conversations", sort="object_id")]
+    assert rising == sorted(rising, key=int)
+
+
+def test_a_recording_of_any_hop_belongs_to_the_call(api: Api) -> None:
+    def work(db: Db) -> int:
+        cdrs.insert(db, api.acme, [call(AT, live_id=901), call(AT, live_id=902)])
+        (hop,) = cdrs.insert(db, api.acme, [call(AT + 1, parent_live_id=901, root_live_id=901)])
+        (monitor_id,) = rows.insert(db, schema.monitors, api.acme, [recording(hop)])
+        return monitor_id
+
+    monitor_id = api.write(work)
+    other, recorded = api.admin.listed("/conversations")
+    assert (recorded["monitor_id"], recorded["cx_score"]) == (monitor_id, 8)
+    assert (other["monitor_id"], other["cx_score"]) == (None, None)
+    assert api.admin.listed("/conversations", ("monitor_id", "eq", monitor_id)) == [recorded]
+
+
 def test_a_plain_user_has_own_conversations(api: Api) -> None:
     expected = fill(api, 300)
     own = [row for row in expected if row["user_id"] == api.ann.user_id]
@@ -213,3 +238,12 @@ def test_without_recordings_or_chat_their_traces_are_gone(api: Api) -> None:
 def test_unknown_properties_are_refused(api: Api) -> None:
     answer = api.admin.get("/conversations", filter=filter_text(("calldate", "eq", "2023-01-01")))
     assert (answer.status, answer.json["message"][:16]) == (400, "Filtration error")
+
+
+def test_a_total_by_score_follows_the_recording(api: Api) -> None:
+    (call_id,) = api.write(lambda db: cdrs.insert(db, api.acme, [call(AT)]))
+    (monitor_id,) = api.write(lambda db: rows.insert(db, schema.monitors, api.acme, [recording(call_id)]))
+    good = filter_text(("cx_score", "gte", 8))
+    assert api.admin.get("/conversations", filter=good).json["total"] == 1
+    api.admin.patch(f"/monitors/{monitor_id}", {"cx_score": 3})
+    assert api.admin.get("/conversations", filter=good).json["total"] == 0

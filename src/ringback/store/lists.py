@@ -8,7 +8,7 @@ and in how many run at once.
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from ringback.errors import Unavailable
@@ -52,12 +52,9 @@ class Lists:
         """The records of one page and the exact number of all matches. `bound` has `customer` and what `where` needs."""
         order = full_order(listing, query.order)
         span = span_of(listing, bound, query.conditions)
-        if span is not None:
-            total = counted_total(db, listing, bound, span)
+        with nullcontext() if span is not None else self.lane(listing, bound["customer"]):
+            total = self._total(db, listing, bound, query.conditions, span)
             return self._rows(db, listing, bound, query, order, span, total, hidden), total
-        with self.lane(listing, bound["customer"]):
-            total = self._honest_total(db, listing, bound, query.conditions)
-            return self._rows(db, listing, bound, query, order, None, total, hidden), total
 
     def counts(self, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> bool:
         """Whether counters know the total."""
@@ -68,9 +65,7 @@ class Lists:
     ) -> tuple[int, Span | None]:
         """The exact number of matches, and their span where counters know it. Counting goes within `lane`."""
         span = span_of(listing, bound, conditions)
-        if span is not None:
-            return counted_total(db, listing, bound, span), span
-        return self._honest_total(db, listing, bound, conditions), None
+        return self._total(db, listing, bound, conditions, span), span
 
     def get(
         self, db: Db, listing: Listing, bound: Mapping[str, Any], row_id: int, hidden: frozenset[str] = frozenset()
@@ -138,10 +133,12 @@ class Lists:
         if wanted <= 0:
             return []
         offset, reverse, edge = query.offset, False, None
-        if span is not None and offset > NEAR and by_day(listing, order):
+        from_end = total - offset - wanted
+        by_days = span is not None and by_day(listing, order)
+        if offset > NEAR and from_end < (NEAR if by_days else offset):
+            reverse, offset = True, from_end
+        elif offset > NEAR and span is not None and by_days:
             edge, offset = place_of(db, bound, [span], order[0].descending, offset)
-        elif offset > NEAR and offset > total // 2:
-            reverse, offset = True, total - offset - wanted
         sql = self._page_sql(
             db.engine, listing, query.conditions, order, (reverse, edge is not None, offset > 0), hidden
         )
@@ -175,18 +172,26 @@ class Lists:
                 self._statements.popitem(last=False)
         return sql
 
-    # -- totals that no counter knows ---------------------------------------------------------------------------------
+    # -- totals -------------------------------------------------------------------------------------------------------
 
-    def _honest_total(self, db: Db, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> int:
-        statement = Statement(db.engine, listing)
-        values = {**bound, **statement.values(conditions)}
-        changes = change_number(db, listing, bound)
+    def _total(
+        self,
+        db: Db,
+        listing: Listing,
+        bound: Mapping[str, Any],
+        conditions: Sequence[Condition],
+        span: Span | None,
+    ) -> int:
+        """The exact number of matches: remembered while the table stands as it is, else from the counters or counted."""
+        changes = change_number(db, listing, bound, conditions)
         key = (listing.name, listing.where, tuple(conditions), tuple(sorted(bound.items())))
         with self._lock:
             known = self._totals.get(key)
         if changes is not None and known is not None and known[0] == changes:
             return known[1]
-        total = int(value(db, f"SELECT count(*) FROM {statement.source} WHERE {statement.where(conditions)}", values))
+        total = (
+            counted_total(db, listing, bound, span) if span is not None else _counted(db, listing, bound, conditions)
+        )
         if changes is not None:
             with self._lock:
                 self._totals[key] = (changes, total)
@@ -208,3 +213,9 @@ class Lists:
             yield
         finally:
             lane.release()
+
+
+def _counted(db: Db, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> int:
+    statement = Statement(db.engine, listing)
+    sql = f"SELECT count(*) FROM {statement.source} WHERE {statement.where(conditions)}"
+    return int(value(db, sql, {**bound, **statement.values(conditions)}))

@@ -163,9 +163,11 @@ def place_of(
     return (day + 1 if descending else day) * DAY_S, offset - skipped
 
 
-def change_number(db: Db, listing: Listing, bound: Mapping[str, Any]) -> int | None:
-    """Moves with every insert, update and delete of the table; None for listings whose total must not be remembered."""
-    if listing.table is None or listing.day_attribute() is None or "SELECT" in listing.where:
+def change_number(db: Db, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> int | None:
+    """Moves with every insert, update and delete of the table; None when the total depends on other tables too."""
+    if listing.table is None or listing.day_attribute() is None:
+        return None
+    if any("SELECT" in text for text in (listing.where, *(listing.expression(each.attribute) for each in conditions))):
         return None
     sql = (
         "SELECT n FROM counters WHERE customer_id = :customer AND resource = :resource"
