@@ -183,7 +183,7 @@ def _values(attribute: Attribute, value: Any) -> tuple[int | str, ...]:
 
 
 def _pattern(attribute: Attribute, value: Any) -> str:
-    if attribute.kind not in (Kind.TEXT, Kind.ENUM, Kind.NUMBER, Kind.INT):
+    if attribute.kind not in (Kind.TEXT, Kind.ENUM, Kind.NUMBER, Kind.INT, Kind.KEY):
         raise ValueError("like and notlike go with texts, numbers and ids only.")
     text = _text(str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
     return normal(text) if attribute.kind is Kind.NUMBER else text
@@ -236,6 +236,7 @@ def _read_money(_: Attribute, value: Any) -> int:
 
 _READERS: Mapping[Kind, Callable[[Attribute, Any], int | str]] = {
     Kind.INT: _read_int,
+    Kind.KEY: _read_int,
     Kind.BOOL: _read_bool,
     Kind.TEXT: lambda _, value: _text(value),
     Kind.ENUM: _read_enum,

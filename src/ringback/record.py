@@ -39,6 +39,7 @@ class Kind(StrEnum):
     NUMBER = "number"  # a phone number: E.164 digits without +, or whatever text the PBX had
     TIME = "time"
     MONEY = "money"
+    KEY = "key"  # an id of a record, which answers show as text
     JSON = "json"  # stored as JSON text, sent as the value itself
 
 
@@ -64,6 +65,7 @@ def _bounded(low: int) -> Meta:
 Id = Annotated[int, _bounded(0), Wire(Kind.INT)]
 Int = Annotated[int, _bounded(-(2**63)), Wire(Kind.INT)]
 Count = Annotated[int, _bounded(0), Wire(Kind.INT)]  # a number of things, bytes or seconds
+Key = Annotated[str, Wire(Kind.KEY)]
 Flag = Annotated[bool, Wire(Kind.BOOL)]
 Name = Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL), Wire(Kind.TEXT)]
 RequiredName = Annotated[
@@ -95,7 +97,7 @@ ENUM = Wire(Kind.ENUM)
 """`Annotated[Literal["O", "I"], ENUM]`: a closed set of texts; filters compare them case-insensitively."""
 
 
-class Record(Struct):
+class Record(Struct, gc=False):
     """Base of what answers carry. Every attribute is always present; unknown is null."""
 
 
@@ -167,6 +169,10 @@ def _nullable(hint: Any) -> bool:
 # -- database value -> wire value -------------------------------------------------------------------------------------
 
 
+_MINUTES = tuple(f"{minute // 60:02}:{minute % 60:02}:" for minute in range(1_440))
+_SECONDS = tuple(f"{second:02}" for second in range(60))
+
+
 @lru_cache(maxsize=8192)
 def _day_text(day: int) -> str:
     return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d ")
@@ -176,8 +182,9 @@ def time_text(at: int | None) -> str | None:
     """UTC seconds as `YYYY-MM-DD HH:MM:SS`; None stays None."""
     if at is None:
         return None
-    day, second = divmod(at, 86_400)
-    return f"{_day_text(day)}{second // 3600:02}:{second // 60 % 60:02}:{second % 60:02}"
+    minute, second = divmod(at, 60)
+    day, minute = divmod(minute, 1_440)
+    return f"{_day_text(day)}{_MINUTES[minute]}{_SECONDS[second]}"
 
 
 def time_value(text: str) -> int | None:
@@ -206,12 +213,18 @@ def money_value(value: object) -> int | None:
     return int(scaled)
 
 
+@lru_cache(maxsize=256)
 def _raw(text: str | None) -> msgspec.Raw | None:
+    """JSON text as it is. Kept, because most of it is `[]`."""
     return None if text is None else msgspec.Raw(text.encode())
 
 
 def _money(amount: int | None) -> float | None:
     return None if amount is None else amount / MONEY_UNIT
+
+
+def _key(value: int | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def _flag(value: int | None) -> bool | None:
@@ -222,6 +235,7 @@ TO_WIRE: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.TIME: time_text,
     Kind.MONEY: _money,
     Kind.BOOL: _flag,
+    Kind.KEY: _key,
     Kind.JSON: _raw,
 }
 

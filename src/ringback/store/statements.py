@@ -45,7 +45,7 @@ class Statement:
             return self._search(expression, name)
         if _folds(condition):
             expression = f"fold({expression})"
-        if condition.operator in ("like", "notlike") and condition.attribute.kind is Kind.INT:
+        if condition.operator in ("like", "notlike") and condition.attribute.kind in (Kind.INT, Kind.KEY):
             expression = f"CAST({expression} AS TEXT)"
         return _comparison(self.engine, expression, condition, name)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from sqlalchemy import Table
 
-from ringback.record import ENUM, Count, Id, Int, Name, Number, Record, WireTime
+from ringback.record import ENUM, Count, Id, Int, Key, Name, Number, Record, WireTime
 from ringback.rest import replies
 from ringback.rest.access import Policy
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape
@@ -27,7 +27,7 @@ class Conversation(Record):
     duration: Count | None
     monitor_id: Id | None
     object_class: Annotated[Literal["Cdr", "Chat", "Sms", "Voicemessage"], ENUM]
-    object_id: Id
+    object_id: Key
     src: Number | None
     src_name: Name | None
     type: Annotated[Literal["I", "O", "M"], ENUM] | None
@@ -39,10 +39,10 @@ _NO_NUMBER = "CAST(NULL AS BIGINT)"
 
 
 def _monitor(column: str) -> str:
-    """Of the first recording of the call's root."""
+    """Of the first recording of the call, whichever hop it was made on."""
     return (
-        f"(SELECT m.{column} FROM monitors m WHERE m.customer_id = t.customer_id AND m.cdr_id = t.id"
-        " ORDER BY m.id LIMIT 1)"
+        f"(SELECT m.{column} FROM cdrs h JOIN monitors m ON m.customer_id = h.customer_id AND m.cdr_id = h.id"
+        " WHERE h.customer_id = t.customer_id AND h.root_live_id = t.live_id ORDER BY m.id LIMIT 1)"
     )
 
 
