@@ -37,7 +37,7 @@ Destination = Annotated[Literal["in", "out", "webcall", "callmeback"], ENUM]
 
 
 class Cdr(Record):
-    """The model table of the reference page, then what READING calls `besides`."""
+    """The attributes of the page's model in its order, then ours."""
 
     id: Id
     duration: Count
