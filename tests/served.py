@@ -11,11 +11,11 @@ from ringback import logs, protocol, server
 from ringback.app import App
 from ringback.jobs.kinds import kinds
 from ringback.jobs.worker import Workers
+from ringback.metrics import Metrics
 from ringback.resources import ENDPOINTS
 from ringback.rest import replies
 from ringback.rest.asgi import Application
 from ringback.rest.endpoint import Call, Endpoint, Shape, Work
-from ringback.rest.metrics import Metrics
 from ringback.settings import Settings
 
 

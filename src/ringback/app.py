@@ -16,9 +16,9 @@ from ringback.identity.idle import IdleTokens
 from ringback.identity.sweep import sweep
 from ringback.jobs.kinds import kinds
 from ringback.jobs.worker import Workers
+from ringback.metrics import Metrics
 from ringback.resources import ENDPOINTS
 from ringback.rest.asgi import Application
-from ringback.rest.metrics import Metrics
 from ringback.services import Clock, Services
 from ringback.settings import Settings
 from ringback.store import migrate

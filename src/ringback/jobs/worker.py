@@ -7,7 +7,7 @@ import structlog
 
 from ringback.errors import RingbackError
 from ringback.jobs import queue
-from ringback.rest.metrics import Metrics
+from ringback.metrics import Metrics
 from ringback.services import Services
 
 log = structlog.get_logger()

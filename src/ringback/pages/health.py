@@ -3,9 +3,9 @@
 import hmac
 
 from ringback.errors import Forbidden, Unauthorized
+from ringback.metrics import Metrics
 from ringback.rest import replies
 from ringback.rest.endpoint import Call, Endpoint, Shape, Work
-from ringback.rest.metrics import Metrics
 from ringback.store.database import value
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any
 
@@ -11,9 +12,9 @@ from starlette.datastructures import Headers, QueryParams
 from starlette.types import Message, Receive, Scope, Send
 
 from ringback.errors import NotFound, RingbackError, TooLarge, UnsupportedMediaType
+from ringback.metrics import Metrics
 from ringback.rest import machine, replies
 from ringback.rest.endpoint import Endpoint
-from ringback.rest.metrics import Metrics
 from ringback.rest.routing import Router
 from ringback.services import Services
 from ringback.settings import BASE_PATHS
@@ -63,12 +64,12 @@ class Application:
 
     async def _reply(self, scope: Scope, receive: Receive) -> tuple[replies.Reply, str]:
         try:
-            request = await self._request(scope, receive)
+            request = self._request(scope)
             router, path = self._router(scope["path"])
             if request.method == "OPTIONS":
                 return replies.empty(), "*"
             endpoint, parameters = await self._route(router, path, request)
-            _check_media_type(request)
+            request = await self._with_body(endpoint, request, receive)
             run = asyncio.get_running_loop().run_in_executor
             reply = await run(self.threads, machine.answer, self.services, endpoint, parameters, request)
             return reply, endpoint.path
@@ -82,9 +83,23 @@ class Application:
             return router.find(request.method, path)
         except RingbackError:
             if router is self.api:  # 401 before 404, so that an outsider learns nothing of the routes
-                run = asyncio.get_running_loop().run_in_executor
-                await run(self.threads, machine.authenticate, self.services, request)
+                await self._authenticate(request)
             raise
+
+    async def _with_body(self, endpoint: Endpoint, request: machine.Request, receive: Receive) -> machine.Request:
+        """The request with its body. 401 comes before 413 and 415."""
+        try:
+            full = replace(request, body=await _body(request.headers, receive))
+            _check_media_type(full)
+        except (TooLarge, UnsupportedMediaType):
+            if not endpoint.open:
+                await self._authenticate(request)
+            raise
+        return full
+
+    async def _authenticate(self, request: machine.Request) -> None:
+        run = asyncio.get_running_loop().run_in_executor
+        await run(self.threads, machine.authenticate, self.services, request)
 
     def _router(self, path: str) -> tuple[Router, str]:
         for base in BASE_PATHS:
@@ -92,14 +107,15 @@ class Application:
                 return self.api, path[len(base) :]
         return self.pages, path
 
-    async def _request(self, scope: Scope, receive: Receive) -> machine.Request:
+    def _request(self, scope: Scope) -> machine.Request:
+        """Without its body, which only a request that has a route needs."""
         headers = Headers(scope=scope)
         return machine.Request(
             method=scope["method"],
             path=scope["path"],
             params=QueryParams(scope["query_string"]).multi_items(),
             headers=dict(headers.items()),
-            body=await _body(headers, receive),
+            body=b"",
             ip=self._address(scope, headers),
         )
 
@@ -160,7 +176,7 @@ def _check_media_type(request: machine.Request) -> None:
         raise UnsupportedMediaType
 
 
-async def _body(headers: Headers, receive: Receive) -> bytes:
+async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
     """The whole body, up to the limit; TooLarge as soon as it is known to be more."""
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > MAX_BODY:
