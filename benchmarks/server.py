@@ -35,7 +35,7 @@ class Client:
             while len(body) < length:
                 body += self._more()
         else:
-            while not body.endswith(b"0\r\n\r\n"):
+            while not body.endswith(b"\r\n0\r\n\r\n"):
                 body += self._more()
         return bytes(body)
 
