@@ -1,7 +1,7 @@
 """Every row: what is refused, and that every fault is named."""
 
 import re
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 import msgspec
@@ -76,6 +76,25 @@ def test_no_value_breaks_anything(world: World, row: Endpoint, value: Any) -> No
     assert answer.status < 500
     if answer.status >= 400:
         assert_error(answer, answer.status)
+
+
+def nullable(row: Endpoint) -> list[str]:
+    """The texts of the body that null clears."""
+    fields = fields_of(row.body).items() if row.body is not None else ()
+    parts = {name: get_args(hint) for name, (hint, _) in fields}
+    return [name for name, hints in parts.items() if NoneType in hints and any(takes(hint, "") for hint in hints)]
+
+
+@rows(lambda row: row.method in ("POST", "PATCH") and nullable(row) and not row.path.startswith("/calls"))
+def test_an_empty_text_is_null(world: World, row: Endpoint) -> None:
+    empty: dict[str, Any] = dict.fromkeys(nullable(row), "")
+    body = world.body(row, world.us)
+    answer = world.send(
+        row, world.us, world.path(row, world.us), [{**body[0], **empty}] if row.bulk else {**body, **empty}
+    )
+    assert answer.status == row.status, answer.body
+    record = answer.data[0] if row.bulk else answer.data
+    assert "" not in record.values()
 
 
 BAD_FILTERS = [

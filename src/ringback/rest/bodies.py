@@ -124,6 +124,8 @@ def _value(path: str, value: Any, hint: Any, reasons: list[tuple[str, str]]) -> 
     except ValidationError as error:
         reasons.extend(_faults_within(path, value, hint) or [(path, str(error))])
         return None
+    if converted == "" and NoneType in get_args(hint):  # unknown is null everywhere, never an empty text
+        return None
     if isinstance(converted, dict) and len(json_text(converted) or "") > TEXT_LENGTH:
         reasons.append((path, f"At most {TEXT_LENGTH} characters of JSON"))
     return converted

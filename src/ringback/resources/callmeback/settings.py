@@ -174,7 +174,7 @@ def _column(call: Call, name: str, given: Any) -> tuple[str, Any]:
         return name, int(given)
     if isinstance(given, list | dict):
         return name, json_text(given)
-    return name, None if given == "" else given
+    return name, given
 
 
 def _e164(call: Call, given: int | str) -> tuple[int, str]:
