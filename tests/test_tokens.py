@@ -138,6 +138,20 @@ def test_the_command_line_tool_replaces_its_token_by_name(api: Api) -> None:
     assert visitor(api, second["token"]).get("/apitokens").status == 200
 
 
+def test_the_name_of_a_dead_token_is_free(api: Api, clock: TestClock) -> None:
+    """The command-line tool finds no dead token in its list, so it cannot delete one."""
+    create(api.ann, "cli", expiry=60)
+    clock.advance(60)
+    assert api.ann.post("/apitokens", {"name": "cli"}).status == 400
+    clock.advance(1)
+    assert api.ann.listed("/apitokens", ("name", "eq", "cli")) == []
+    again = create(api.ann, "cli", expiry=60)
+    clock.advance(60)
+    assert visitor(api, again["token"]).get("/apitokens").status == 200
+    clock.advance(60)  # the use is in memory and not yet written
+    assert api.ann.post("/apitokens", {"name": "cli"}).status == 400
+
+
 def test_a_token_is_shown_once_and_its_handle_opens_nothing(api: Api) -> None:
     made = create(api.ann, "crm", expiry=3_600)
     (row,) = api.ann.listed("/apitokens")

@@ -51,6 +51,7 @@ def _list(call: Call) -> replies.Reply:
 def _create(call: Call) -> replies.Reply:
     body, caller = call.body(ApiTokenBody), call.caller
     expiry = None if body.expiry is UNSET else body.expiry or None
+    _free(call, body.name)
     token, handle = tokens.add(
         call.db, caller.customer_id, caller.user_id, kind=tokens.API, expiry_s=expiry, now=call.now, name=body.name
     )
@@ -59,6 +60,18 @@ def _create(call: Call) -> replies.Reply:
     call.audit("create", "ApiToken", token_id, name=body.name)
     at = time_text(call.now) or ""
     return replies.item(ApiToken(token_id, body.name, token, caller.user_id, expiry, at, at), 201)
+
+
+def _free(call: Call, name: str) -> None:
+    """A dead token is in no list, so nobody could delete it: its name is free even before the sweep takes it."""
+    sql = """
+        SELECT hash, expiry_s, last_used_at FROM tokens
+        WHERE customer_id = :customer AND user_id = :user AND name = :name AND expiry_s IS NOT NULL
+    """
+    bound = {"customer": call.customer_id, "user": call.caller.user_id, "name": name}
+    for token_hash, expiry_s, stored_at in call.db.all(sql, bound):
+        if call.now - call.services.idle.last_used(token_hash, stored_at) > expiry_s:
+            tokens.end(call.db, call.customer_id, token_hash)
 
 
 def _delete(call: Call) -> replies.Reply:
