@@ -34,6 +34,7 @@ def created(api: Api, **changes: Any) -> dict[str, Any]:
 def test_php_crm_creates_a_contact_with_all_that_the_original_takes(api: Api) -> None:
     contact = created(api)
     assert contact["tel"] == "442079460001"
+    assert contact["mobile"] == "447700900123"
     assert contact["first_name"] == "Zoë"
     assert contact["labels"] == ["crm"]
     assert api.admin.get(f"/contacts/{contact['id']}").data == contact

@@ -33,8 +33,11 @@ def normal(text: str) -> str:
     """The form in which requests and filters are compared: digits when only `+` in front and separators surround
     them, else the text itself. Extensions (`101`) are digits too; no country is guessed."""
     text = clean(text)
-    bare = text.strip().removeprefix("+").translate(_SEPARATORS)
-    return bare if _all_digits(bare) else text
+    stripped = text.strip()
+    bare = stripped.removeprefix("+").translate(_SEPARATORS)
+    if not _all_digits(bare):
+        return text
+    return (stripped.startswith("+") and "(0)" in text and _nationally(stripped, None)) or bare
 
 
 def digits(text: str, country: str | None) -> str | None:
