@@ -95,6 +95,7 @@ def test_calling_without_a_phone_is_refused_at_once(api: Api) -> None:
         ({"to": "101", "from": 999_999}, ["from"]),
         ({"to": "101", "caller_id": "Ann"}, ["caller_id"]),
         ({"to": "", "from": "x", "nonsense": 1}, ["to", "from", "nonsense"]),
+        ({"to": "Bob", "caller_id": "Ann"}, ["to", "caller_id"]),
     ],
 )
 def test_what_is_wrong_with_a_call_is_named(api: Api, body: dict[str, Any], fields: list[str]) -> None:
@@ -107,6 +108,7 @@ def test_a_plain_user_calls_from_the_own_phone_only(api: Api) -> None:
     assert api.reception.post("/calls", {"to": "101", "from": api.bob.user_id}).status == 412
     assert api.ann.post("/calls", {"to": "101", "from": api.stranger.user_id}).status == 400
     assert api.ann.post("/webcalls", {}).fields == ["from", "to"]
+    assert api.ann.post("/webcalls", {"from": "Bob", "to": "+44 (20) x"}).fields == ["from", "to"]
 
 
 def test_a_call_is_controlled_by_a_pbx_alone_but_carries_a_link(api: Api) -> None:
@@ -127,6 +129,8 @@ def test_what_there_is_not_answers_in_the_usual_shapes(api: Api) -> None:
     for path in ("/faxes", "/transactions"):
         assert api.ann.get(path).json == {"data": [], "total": 0}
         assert api.nobody.get(path).status == 401
+        for wrong in ({"page": 0}, {"limit": 10_001}, {"filter": "x"}, {"sort": "no such"}):
+            assert api.ann.get(path, **wrong).status == 400
     answers = [api.ann.get("/faxes/5.pdf"), api.ann.get("/transactions/5.pdf")]
     answers += [api.ann.post("/leadcalls", {"to": "1"}), api.ann.post("/sms", {"to": "1"})]
     assert [answer.status for answer in answers] == [404] * 4

@@ -1,7 +1,8 @@
 """What clients of the API also call and Ringback does not do: empty collections, and 404 for the rest."""
 
+from ringback import query
 from ringback.errors import NotFound
-from ringback.record import Id, Name, Record, WireTime
+from ringback.record import Id, Name, Record, WireTime, attributes
 from ringback.rest import replies
 from ringback.rest.endpoint import Call, Endpoint, Shape
 
@@ -19,7 +20,9 @@ class Transaction(Record):
     description: Name | None
 
 
-def _none(_: Call) -> replies.Reply:
+def _none(call: Call) -> replies.Reply:
+    """Empty, but what cannot be asked of any collection is refused here too."""
+    query.parse(call.params, attributes(call.endpoint.answer))
     return replies.collection([], 0)
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from ringback.calls.numbers import digits
+from ringback.calls.numbers import digits, normal
 from ringback.errors import Fault, Forbidden, Invalid, NoPhoneOnline
 from ringback.record import ENUM, Column, Count, Id, Money, Name, Number, Patch, Record, RequiredName
 from ringback.resources.customer.users import READABLE
@@ -25,6 +25,7 @@ from ringback.store.listing import Listing
 
 HIDDEN = "***"
 NO_PBX = "No PBX is connected that could control this call."
+_DIALLED = re.compile(r"[0-9*#]{1,32}", re.ASCII)
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>\"'`]+", re.IGNORECASE)
 
 
@@ -149,10 +150,18 @@ def _show(call: Call) -> replies.Reply:
 def _originate(call: Call) -> replies.Reply:
     given = call.body(Origination).given()
     _check_from(call, given.get("from"))
+    faults = _undialled(given, "to")
     caller_id = given.get("caller_id")
     if caller_id and caller_id.lower() != "anonymous" and digits(caller_id, None) is None:
-        raise Invalid(faults=[Fault("caller_id")])
+        faults.append(Fault("caller_id"))
+    if faults:
+        raise Invalid(faults=faults)
     raise NoPhoneOnline
+
+
+def _undialled(given: Mapping[str, Any], *names: str) -> list[Fault]:
+    """A fault for each that no phone can dial: neither a number nor an extension or service code."""
+    return [Fault(name) for name in names if not _DIALLED.fullmatch(normal(given[name]))]
 
 
 def _check_from(call: Call, user_id: int | None) -> None:
@@ -167,7 +176,9 @@ def _check_from(call: Call, user_id: int | None) -> None:
 
 
 def _webcall(call: Call) -> replies.Reply:
-    call.body(WebCall)
+    faults = _undialled(call.body(WebCall).given(), "from", "to")
+    if faults:
+        raise Invalid(faults=faults)
     raise NoPhoneOnline
 
 
