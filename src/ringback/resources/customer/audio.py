@@ -14,10 +14,10 @@ from ringback.jobs import drop_blobs
 from ringback.media.audio import Audio, BrokenAudio
 from ringback.media.encoder import encode_isolated
 from ringback.record import Object
-from ringback.resources.customer.users import USERS, User
+from ringback.resources.customer.users import READABLE, USERS, User
 from ringback.rest import files, replies
 from ringback.rest.access import Policy
-from ringback.rest.endpoint import Call, Endpoint, Shape, Work
+from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.settings import BASE_PATHS, Settings
 from ringback.store import rows, schema
 from ringback.store.database import Db, first
@@ -33,7 +33,7 @@ class UserWithAudio(User):
 
 
 def _show(call: Call) -> replies.Reply:
-    user = call.find(USERS, call.path["id"])
+    user = call.find(READABLE, call.path["id"])
     _, duration, size = _stored(call)
     url = None if size is None else _url(call.services.settings, call.path["id"])
     audio = {"custom": size is not None, "duration": duration, "size": size, "url": url}
@@ -56,7 +56,7 @@ def _stored(call: Call) -> tuple[str | None, int | None, int | None]:
 def _upload(call: Call) -> replies.Reply:
     if not call.headers.get("content-type", "").lower().startswith("audio/"):
         raise UnsupportedMediaType("Send the audio itself, as audio/wav or audio/mpeg.")
-    call.services.database.read(lambda db: _allowed(call, db))
+    call.services.database.read(lambda db: _allowed(call, db, USERS))
     key = f"{call.customer_id}/names/{call.path['id']}-{secrets.token_hex(8)}.mp3"
     audio = _encoded(call, key)
     columns = {"audio_key": key, "audio_duration": math.ceil(audio.duration_s), "audio_size": audio.size}
@@ -67,9 +67,9 @@ def _upload(call: Call) -> replies.Reply:
         raise
 
 
-def _allowed(call: Call, db: Db) -> None:
+def _allowed(call: Call, db: Db, users: Resource) -> None:
     call.transaction = db
-    call.find(USERS, call.path["id"])
+    call.find(users, call.path["id"])
 
 
 def _encoded(call: Call, key: str) -> Audio:
@@ -106,7 +106,7 @@ def _exchange(call: Call, columns: Mapping[str, Any]) -> None:
 
 def _play(call: Call) -> replies.Reply:
     def find(db: Db) -> tuple[str | None, int | None, int | None]:
-        _allowed(call, db)
+        _allowed(call, db, READABLE)
         return _stored(call)
 
     key, _, size = call.services.database.read(find)
@@ -119,7 +119,7 @@ LOCKED = frozenset({Policy.SETTINGS_LOCKED})
 _PATH = "/users/{id}/audio"
 
 ENDPOINTS = (
-    Endpoint("GET", _PATH, "The user's recorded name", _show, Shape.ITEM, answer=UserWithAudio, resource=USERS),
+    Endpoint("GET", _PATH, "The user's recorded name", _show, Shape.ITEM, answer=UserWithAudio, resource=READABLE),
     Endpoint(
         "PUT",
         _PATH,
@@ -150,6 +150,6 @@ ENDPOINTS = (
         Shape.FILE,
         answer=files.MP3,
         work=Work.OWN,
-        resource=USERS,
+        resource=READABLE,
     ),
 )

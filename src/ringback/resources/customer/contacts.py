@@ -22,7 +22,7 @@ from ringback.record import (
     to_db,
 )
 from ringback.record import Column as From
-from ringback.resources.customer.users import USERS
+from ringback.resources.customer.users import READABLE
 from ringback.resources.history.cdrs import CDRS, Cdr
 from ringback.rest import replies
 from ringback.rest.access import EVERYBODY, RECEPTION, Policy
@@ -243,5 +243,5 @@ ENDPOINTS = (
         resource=WITH_CONTACT,
         parent=CONTACTS,
     ),
-    nested("/users/{id}/contacts", USERS, CONTACTS, OF_USER, "The contacts that a user owns"),
+    nested("/users/{id}/contacts", READABLE, CONTACTS, OF_USER, "The contacts that a user owns"),
 )
