@@ -143,6 +143,12 @@ def test_a_head_just_within_the_limit_and_a_large_body_pass(begin: Starter, acme
         assert client.post("/usergroups", content=b" " * 11_000_000).status_code == 413
 
 
+def test_a_body_that_no_route_takes_leaves_the_connection_usable(begin: Starter, acme: Login) -> None:
+    with begin().client(acme.token) as client:
+        assert client.post("/nowhere", content=b" " * 5_000_000).status_code == 404
+        assert client.get("/ping").status_code == 200
+
+
 def test_what_is_no_http_is_refused_in_the_shape_of_every_error(begin: Starter) -> None:
     with begin().connect() as connection:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 hello\r\n\r\n")
@@ -183,7 +189,8 @@ def test_a_head_that_trickles_in_is_cut_off_all_the_same(begin_held: Callable[..
 
 def test_a_body_that_stops_coming_is_cut_off(begin_held: Callable[..., Process]) -> None:
     with begin_held(patience_s=1.0).connect() as connection:
-        connection.sendall(PING.replace(b"GET", b"POST")[:-2] + b"Content-Length: 10\r\n\r\n{")
+        request = PING.replace(b"GET", b"POST").replace(b"/ping", b"/login")
+        connection.sendall(request[:-2] + b"Content-Length: 10\r\n\r\n{")
         assert all_of(connection) == b""
 
 
