@@ -234,6 +234,15 @@ def test_doubt_links_nothing(api: Api) -> None:
     assert not any(is_linked(api, twin) for twin in twins)
 
 
+def test_hops_of_one_call_are_no_doubt(api: Api) -> None:
+    first = {"dst": "12025559998", "live_id": 901, "root_live_id": 901}
+    root = cdr(api, **first)
+    hop = cdr(api, **{**first, "live_id": 902, "parent_live_id": 901, "calldate": START + 1})
+    stored(api, talk("hops", dst="12025559998"))
+    assert is_linked(api, root)
+    assert is_linked(api, hop)
+
+
 def test_another_customers_cdr_is_never_linked(api: Api) -> None:
     cdr_id = cdr(api)
     stored(api, talk(), customer=api.other)

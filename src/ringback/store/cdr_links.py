@@ -1,7 +1,7 @@
 """Which CDR an MSDR is a leg of. A wrong link would show one call's messages under another, so doubt means no link.
 
-The rule: the CDR began within five seconds of the dialog's first INVITE; its two numbers are the dialog's; and no other
-CDR fits. Numbers are the same when their digits are, or when one is the other without its country or trunk prefix and
+The rule: the CDR began within five seconds of the dialog's first INVITE; its two numbers are the dialog's; and no CDR
+of another call fits. Of several hops of one call it is the first. Numbers are the same when their digits are, or when one is the other without its country or trunk prefix and
 still has seven digits; a side that is a user fits by the user as well, and the caller by the number in `clid`, which is
 what a PBX puts on the trunk in place of the extension.
 """
@@ -22,6 +22,7 @@ _CLID_NUMBER = re.compile(r"<([^<>]*)>\s*$")
 
 class _Cdr(NamedTuple):
     id: int
+    root_live_id: int | None
     src: str | None
     src_id: str | None
     dst: str | None
@@ -65,18 +66,23 @@ _MSDRS = """
     WHERE customer_id = :customer AND cdr_id IS NULL
 """
 _CDRS = """
-    SELECT id, src, src_id, dst, dst_id, clid FROM cdrs
+    SELECT id, root_live_id, src, src_id, dst, dst_id, clid FROM cdrs
     WHERE customer_id = :customer AND calldate BETWEEN :first AND :last
+    ORDER BY calldate, id
 """
 
 
 def _link(db: Db, customer_id: int, msdr: _Msdr) -> bool:
     bound = {"customer": customer_id, "first": msdr.created_at - WINDOW_S, "last": msdr.created_at + WINDOW_S}
-    fitting = [cdr.id for cdr in (_Cdr(*row) for row in db.all(_CDRS, bound)) if _fits(msdr, cdr)]
-    if len(fitting) != 1:
+    fitting = [cdr for cdr in (_Cdr(*row) for row in db.all(_CDRS, bound)) if _fits(msdr, cdr)]
+    if not fitting or not all(_is_one_call(fitting[0], each) for each in fitting):
         return False
-    rows.update(db, schema.msdrs, customer_id, msdr.id, {"cdr_id": fitting[0]})
+    rows.update(db, schema.msdrs, customer_id, msdr.id, {"cdr_id": fitting[0].id})
     return True
+
+
+def _is_one_call(one: _Cdr, other: _Cdr) -> bool:
+    return one.id == other.id or (one.root_live_id is not None and one.root_live_id == other.root_live_id)
 
 
 def _fits(msdr: _Msdr, cdr: _Cdr) -> bool:
