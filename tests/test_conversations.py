@@ -60,7 +60,9 @@ def fill(api: Api, n: int) -> list[dict[str, Any]]:
                 (own_id,), kind = rows.insert(db, schema.voicemessages, api.acme, [row]), "I"
             if channel != "hop":
                 shown = {"id": f"{channel}:{own_id}", "created_at": time_text(at), "user_id": user, "src": src}
-                expected.append({**shown, "channel": channel, "type": kind, "duration": duration, "object_id": str(own_id)})
+                expected.append(
+                    {**shown, "channel": channel, "type": kind, "duration": duration, "object_id": str(own_id)}
+                )
 
     api.write(work)
     return expected
