@@ -38,7 +38,7 @@ class Schemas:
     def _add_relations(self, resource: Resource) -> None:
         """With `include` an id in an answer becomes the object that it names, or the attributes asked for."""
         properties = self.components.get(resource.record.__name__, {}).get("properties", {})
-        for name in resource.relations:
+        for name in resource.relations.keys() & properties.keys():
             properties[name] = _or_objects(properties[name])
 
     def answer(self, kind: Any) -> Schema:
