@@ -60,6 +60,7 @@ def random_conditions(chance: random.Random, people: list[int]) -> list[tuple[st
         ("calldate", chance.choice(["lt", "lte"]), "2023-12-15 12:00:00"),
         ("type", chance.choice(["eq", "ne"]), chance.choice(["o", "I"])),
         ("type", "in", ["O", "M"]),
+        ("disposition", chance.choice(["gt", "lte"]), "d"),
         ("user_id", chance.choice(["eq", "ne"]), chance.choice([None, *people])),
         ("duration", chance.choice(["eq", "gt", "lte"]), "2"),
         ("src", chance.choice(["like", "notlike"]), chance.choice(["7940", "ANON", "01", "+44 20"])),

@@ -85,7 +85,7 @@ def _folds(condition: Condition) -> bool:
     if kind is Kind.TEXT:
         return True
     if kind is Kind.ENUM:
-        return condition.operator in ("like", "notlike")
+        return condition.operator not in ("eq", "ne", "in")  # those have the value as it is written
     values = given if isinstance(given, tuple) else (given,)
     return kind is Kind.NUMBER and any(isinstance(each, str) and not each.isdecimal() for each in values)
 
