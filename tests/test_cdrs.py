@@ -1,9 +1,12 @@
 """CDRs: listed, filtered, counted, exported, changed, wiped."""
 
+import csv
+import io
 from typing import Any
 
 from ringback.store import cdrs
 from tests.api import Api, filter_text
+from tests.policies import team
 
 DAY = 86_400
 
@@ -115,6 +118,29 @@ def test_a_wipe_takes_what_the_filter_matches_and_refuses_a_misspelt_one(api: Ap
     assert api.admin.delete("/cdrs").status == 204
     assert api.admin.get("/cdrs").json == {"data": [], "total": 0}
     assert api.admin.delete("/cdrs").status == 204
+
+
+def test_null_clears(api: Api) -> None:
+    (cdr_id,) = add(api, call(1_000_000_000, labels='["a"]', info="x", metadata="{}"))
+    (changed,) = api.admin.patch("/cdrs", [{"id": cdr_id, "labels": None, "info": None, "metadata": None}]).data
+    assert (changed["labels"], changed["info"], changed["metadata"]) == ([], None, None)
+
+
+def test_a_wipe_cannot_ask_for_what_the_caller_may_not_see(api: Api) -> None:
+    add(api, call(1_000_000_000))
+    assert api.admin.patch(f"/users/{api.ann.user_id}", {"roles": ["administrator"]}).status == 200
+    team(api, "No prices", api.ann, policies=("billing_disabled",))
+    assert api.ann.delete("/cdrs", filter=filter_text(("rate", "gt", 0))).status == 400
+    assert api.ann.delete("/cdrs", filter=filter_text(("duration", "gt", 0))).status == 204
+
+
+def test_labels_read_back_from_csv(api: Api) -> None:
+    labels = ["plain", "a,b", 'say "x"', "two\nlines", "'"]
+    (cdr_id,) = add(api, call(1_000_000_000))
+    assert api.admin.patch("/cdrs", [{"id": cdr_id, "labels": labels}]).status == 200
+    (row,) = csv.DictReader(io.StringIO(api.admin.get("/cdrs.csv").body.decode(), newline=""))
+    assert row["labels"].startswith("plain,")
+    assert next(csv.reader(io.StringIO(row["labels"], newline=""))) == labels
 
 
 def test_csv_has_every_match_and_neutral_cells(api: Api) -> None:

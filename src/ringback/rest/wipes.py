@@ -1,11 +1,13 @@
 """`DELETE /collection`: a job that the crash of a server does not stop, and the row that asks for it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ringback.errors import Fault, FiltrationError
 from ringback.jobs import queue
 from ringback.query import Condition, Query, parse_filter
+from ringback.record import Attribute
 from ringback.rest import replies
 from ringback.rest.access import ADMINISTRATORS
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
@@ -71,9 +73,12 @@ def _filter(call: Call) -> str | None:
     return text
 
 
-def _known(call: Call) -> Any:
+def _known(call: Call) -> Mapping[str, Attribute]:
+    """What the caller may filter by."""
     assert call.endpoint.resource is not None
-    return call.endpoint.resource.listing.attributes()
+    hidden = call.endpoint.resource.hidden_from(call.caller)
+    known = call.endpoint.resource.listing.attributes()
+    return {name: attribute for name, attribute in known.items() if name not in hidden}
 
 
 def _conditions(resource: Resource, args: Any) -> tuple[Condition, ...]:

@@ -78,7 +78,7 @@ class Cdr(Record):
 class CdrPatch(Patch):
     """What `PATCH /cdrs` replaces. `metadata` is JSON text or an object."""
 
-    labels: Labels | UnsetType = UNSET
+    labels: Labels | UnsetType | None = UNSET
     metadata: Object | Text | UnsetType | None = UNSET
     info: Text | UnsetType | None = UNSET
 
@@ -122,7 +122,7 @@ def _patch_many(call: Call) -> replies.Reply:
 def _columns(patch: CdrPatch) -> dict[str, Any]:
     given = patch.given()
     if "labels" in given:
-        given["labels"] = json_text(given["labels"])
+        given["labels"] = json_text(given["labels"] or [])
     if isinstance(given.get("metadata"), dict):
         given["metadata"] = json_text(given["metadata"])
     return given

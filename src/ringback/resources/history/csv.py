@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from ringback.store.database import Row
 from ringback.store.listing import Listing
 
 MEDIA_TYPE = "text/csv; charset=utf-8"
+_QUOTE = '"'
+_SPECIAL = re.compile(r'[,"\r\n]')
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 
 
@@ -87,6 +90,13 @@ def _cells(rows: Sequence[Row], attributes: Sequence[Attribute]) -> list[list[An
     ]
 
 
+def _list_cell(text: str) -> str:
+    """Texts with commas between; one that holds a comma, a quote or a line end is quoted as a cell would be."""
+    return ",".join(
+        f'"{each.replace(_QUOTE, 2 * _QUOTE)}"' if _SPECIAL.search(each) else each for each in json.loads(text)
+    )
+
+
 def _column(attribute: Attribute, values: Sequence[Any]) -> Sequence[Any]:
     match attribute.kind:
         case Kind.TIME:
@@ -96,7 +106,7 @@ def _column(attribute: Attribute, values: Sequence[Any]) -> Sequence[Any]:
         case Kind.BOOL:
             return ["true" if value else "false" for value in values]
         case Kind.JSON:
-            return [neutral(",".join(json.loads(value))) if value else value for value in values]
+            return [neutral(_list_cell(value)) if value else value for value in values]
         case Kind.INT:
             return values
         case _:
