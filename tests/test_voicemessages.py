@@ -34,6 +34,13 @@ def test_listening_changes_nothing(api: Api, audio: bytes) -> None:
     assert api.ann.get(f"/voicemessages/{message_id}").data == before
 
 
+def test_a_caller_id_that_is_a_number_is_found_however_it_is_written(api: Api, audio: bytes) -> None:
+    recordings.add_voicemessage(api, audio, callerid="493023125789")
+    recordings.add_voicemessage(api, audio, callerid='"Zoë" <+493023125789>')
+    assert len(api.ann.listed("/voicemessages", ("callerid", "eq", "+49 30 2312-5789"))) == 1
+    assert len(api.ann.listed("/voicemessages", ("callerid", "like", "ZOË"))) == 1
+
+
 def test_out_of_the_inbox_a_message_is_no_longer_new_and_stays_so(api: Api, audio: bytes) -> None:
     message_id = recordings.add_voicemessage(api, audio)
     whole = api.ann.get(f"/voicemessages/{message_id}").data

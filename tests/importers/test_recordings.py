@@ -169,6 +169,7 @@ def test_voice_messages_come_with_their_envelopes(api: Api, tmp_path: Path) -> N
     assert (new["folder"], new["is_new"], kept["folder"], kept["is_new"]) == ("INBOX", True, "Old", False)
     assert (new["caller"], new["dialled"], new["duration"]) == ("493023125789", "442079460105", 3)
     assert new["extension_id"] == api.ann.user_id
+    assert new["callerid"] == '"50% off" <+493023125789>'
     assert new["origtime"] == "2026-11-22 04:38:28"
     assert len(api.ann.get(f"/voicemessages/{new['id']}.mp3").body) == new["size"]
     again = run(api, "voicemail", tmp_path / "spool")

@@ -93,7 +93,7 @@ def _row(audio: Path, extensions: Mapping[str, int], country: str | None) -> dic
     folder = audio.parent.name if audio.parent.name in FOLDERS else "INBOX"
     dialled = envelope.get("exten", "")
     return {
-        "callerid": callerid or None,
+        "callerid": numbers.normal(callerid) or None,
         "caller": numbers.digits(number or "", country) or number or name,
         "dialled": numbers.digits(dialled, country) or numbers.normal(dialled) or None,
         "extension_id": extensions[mailbox],

@@ -112,7 +112,7 @@ VOICEMAIL = _arm(
     {
         "created_at": "t.origtime",
         "src": "t.caller",
-        "src_name": "t.callerid",
+        "src_name": "NULLIF(t.callerid, t.caller)",
         "dst": "t.dialled",
         "dst_name": _user_name("extension_id"),
         "type": "CAST('I' AS TEXT)",

@@ -41,7 +41,7 @@ class Voicemessage(Record):
 
     id: Id
     caller: Number | None
-    callerid: Text | None
+    callerid: Number | None
     dialled: Number | None
     duration: Count
     extension_id: Id | None
