@@ -157,6 +157,8 @@ def dictionary(path: str, record: type[Record], summary: str) -> Endpoint:
 
 NAMES: Mapping[tuple[str, str], Mapping[str, str]] = {
     ("Cdr", "type"): {"O": "Outbound", "I": "Inbound", "M": "Missed"},
+    ("Cdr", "disposition"): {"VM": "Voicemail"},
+    ("Cdr", "destination"): {"in": "Inbound", "out": "Outbound", "webcall": "Web call", "callmeback": "Call me back"},
     ("Msdr", "type"): {"O": "Outbound", "I": "Inbound", "INTERNAL": "Internal"},
     ("Mediasession", "type"): {"O": "Outbound", "I": "Inbound", "INTERNAL": "Internal"},
     ("Sms", "type"): {"O": "Outbound", "I": "Inbound"},
