@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, DecimalException
 from enum import StrEnum
 from functools import lru_cache
 from types import NoneType, UnionType
@@ -206,7 +206,7 @@ def money_value(value: object) -> int | None:
     try:
         amount = Decimal(str(value))
         scaled = (amount * MONEY_UNIT).to_integral_value()
-    except (InvalidOperation, ValueError):
+    except (DecimalException, ValueError):  # no number, or beyond what decimals can hold
         return None
     if not amount.is_finite() or abs(scaled) > MAX_INT:
         return None

@@ -1,7 +1,6 @@
 """Tokens: 40 hexadecimal characters for the caller, a hash for us, a handle that names but opens nothing."""
 
 import base64
-import binascii
 import hashlib
 import json
 import secrets
@@ -116,7 +115,7 @@ def _basic(header: str) -> tuple[str, str | None]:
         raise Unauthorized
     try:
         user, separator, token = base64.b64decode(rest.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not ASCII, not base64, not UTF-8
         raise BadCredentialsHeader from None
     if not separator:
         raise BadCredentialsHeader

@@ -17,6 +17,9 @@ from ringback.record import MAX_INT, TEXT_LENGTH, Patch, json_text
 
 P = TypeVar("P", bound=Patch)
 MAX_ELEMENTS = 1_000
+"""Of a bulk PATCH; no list in a record has more either."""
+MAX_FAULTS = 1_000
+"""More are not looked for: an answer must not be many times the size of its request."""
 
 
 def decode(raw: bytes, patch: type[P], *, partial: bool, ignored: Sequence[str]) -> P:
@@ -50,6 +53,8 @@ def _elements(
 ) -> Iterator[tuple[int, P]]:
     seen: set[int] = set()
     for index, element in enumerate(content):
+        if len(reasons) >= MAX_FAULTS:
+            return
         if element in ([], {}):
             continue
         if not isinstance(element, dict):
@@ -87,6 +92,8 @@ def _patch(
     before = len(reasons)
     values: dict[str, Any] = {}
     for name, value in content.items():
+        if len(reasons) >= MAX_FAULTS:
+            return None
         if name in fields:
             values[python_names[name]] = _value(f"{prefix}{name}", value, fields[name][0], reasons)
         elif name not in ignored:
@@ -150,7 +157,7 @@ def _converted(value: Any, hint: Any) -> Any:
 def _faults_within(path: str, value: Any, hint: Any) -> list[tuple[str, str]]:
     """The faults of a list's elements, each with its index; empty when the fault is the list itself."""
     element = _element_type(hint)
-    if element is None or not isinstance(value, list):
+    if element is None or not isinstance(value, list) or len(value) > MAX_ELEMENTS:
         return []
     found: list[tuple[str, str]] = []
     for index, each in enumerate(value):
@@ -170,4 +177,4 @@ def _element_type(hint: Any) -> Any:
 def _invalid(reasons: Sequence[tuple[str, str]]) -> Invalid:
     shown = "; ".join(f"{path}: {reason}" for path, reason in reasons[:5])
     more = f"; and {len(reasons) - 5} more" if len(reasons) > 5 else ""
-    return Invalid(f"{Invalid.message}: {shown}{more}", [Fault(path) for path, _ in reasons])
+    return Invalid(f"{Invalid.message}: {shown}{more}", [Fault(path) for path, _ in reasons[:MAX_FAULTS]])
