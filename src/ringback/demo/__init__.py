@@ -10,6 +10,7 @@ from ringback.importers import IMPORTERS, Options, Progress
 from ringback.importers.importer import Unwatched
 from ringback.resources import ENDPOINTS
 from ringback.services import Services
+from ringback.store import rows, schema
 from ringback.store.database import Db
 
 DATA = Path(__file__).parent / "data"
@@ -68,8 +69,10 @@ def _reviewed(operator: Operator) -> None:
 
 def _transcribed(customer_id: int, db: Db) -> None:
     """The one voice message; no operation sets the transcript of one."""
-    sql = "UPDATE voicemessages SET transcript = :text WHERE customer_id = :customer AND transcript IS NULL"
-    db.run(sql, {"customer": customer_id, "text": speech.TEXTS["message-for-erin"]})
+    sql = "SELECT id FROM voicemessages WHERE customer_id = :customer AND transcript IS NULL"
+    for (message_id,) in db.all(sql, {"customer": customer_id}):
+        said = {"transcript": speech.TEXTS["message-for-erin"]}
+        rows.update(db, schema.voicemessages, customer_id, message_id, said)
 
 
 def _voiced(operator: Operator, users: dict[str, int]) -> None:

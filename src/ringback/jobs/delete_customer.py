@@ -6,7 +6,7 @@ from sqlalchemy import Table
 
 from ringback.jobs import queue
 from ringback.services import Services
-from ringback.store import cdrs, schema
+from ringback.store import cdrs, rows, schema
 from ringback.store.database import Db
 
 KIND = "delete_customer"
@@ -71,9 +71,7 @@ def _step(db: Db, table: Table, job: queue.Job) -> bool:
     if table is schema.cdrs:
         cdrs.delete(db, job.customer_id, ids)
     elif ids:
-        among = db.among("id", "ids")
-        sql = f'DELETE FROM "{table.name}" WHERE customer_id = :customer AND {among}'
-        db.run(sql, {"customer": job.customer_id, "ids": ids})
+        db.run(f'DELETE FROM "{table.name}" WHERE {rows.by_ids(db)}', {"customer": job.customer_id, "ids": ids})
     return bool(ids)
 
 

@@ -20,7 +20,7 @@ def enqueue(db: Db, customer_id: int, keys: Sequence[str]) -> None:
 
 def delete(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> None:
     """Deletes the customer's rows of a table with `blob_key`; their audio goes in the background."""
-    sql = f'SELECT blob_key FROM "{table.name}" WHERE customer_id = :customer AND {db.among("id", "ids")}'
+    sql = f'SELECT blob_key FROM "{table.name}" WHERE {rows.by_ids(db)}'
     keys = [row[0] for row in db.all(sql, {"customer": customer_id, "ids": list(ids)})]
     rows.delete(db, table, customer_id, ids)
     enqueue(db, customer_id, keys)

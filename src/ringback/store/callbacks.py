@@ -55,15 +55,15 @@ def delete_settings(db: Db, customer_id: int, ids: Sequence[int]) -> None:
     """Open requests end refused; visitors, requests and calls stay as history."""
     bound = {"customer": customer_id, "ids": list(ids), "open": list(OPEN)}
     still_open = f"customer_id = :customer AND {db.among('setting_id', 'ids')} AND {db.among('state', 'open')}"
-    db.run(
-        "UPDATE callmeback_visitors SET state = 'REFUSED' WHERE customer_id = :customer AND id IN"
-        f" (SELECT visitor_id FROM callmeback_requests WHERE {still_open})",
-        bound,
-    )
+    waiting = db.all(f"SELECT visitor_id FROM callmeback_requests WHERE {still_open}", bound)
+    sql = f"UPDATE callmeback_visitors SET state = 'REFUSED' WHERE {rows.by_ids(db)}"
+    db.run(sql, {"customer": customer_id, "ids": [row[0] for row in waiting if row[0] is not None]})
     db.run(
         f"UPDATE callmeback_requests SET state = 'REFUSED', reason = 'The widget was removed.' WHERE {still_open}",
         bound,
     )
+    for table in (schema.callmeback_visitors, schema.callmeback_requests):
+        rows.changed(db, table, customer_id)
     db.run(f"DELETE FROM callmeback_domains WHERE customer_id = :customer AND {db.among('setting_id', 'ids')}", bound)
     rows.delete(db, schema.callmeback_settings, customer_id, ids)
 

@@ -41,7 +41,8 @@ class _Msdr(NamedTuple):
 
 def link(db: Db, customer_id: int, msdr_ids: Sequence[int]) -> int:
     """Links these MSDRs, as far as they have no CDR yet; returns how many were linked."""
-    found = db.all(f"{_MSDRS} AND {db.among('id', 'ids')}", {"customer": customer_id, "ids": list(msdr_ids)})
+    sql = f"{_MSDRS} WHERE {rows.by_ids(db)} AND cdr_id IS NULL"
+    found = db.all(sql, {"customer": customer_id, "ids": list(msdr_ids)})
     return sum(_link(db, customer_id, _Msdr(*row)) for row in found)
 
 
@@ -51,7 +52,9 @@ def link_near(db: Db, customer_id: int, calldates: Sequence[int]) -> int:
         return 0
     starts = sorted(calldates)
     bound = {"customer": customer_id, "first": starts[0] - WINDOW_S, "last": starts[-1] + WINDOW_S}
-    found = db.all(f"{_MSDRS} AND created_at BETWEEN :first AND :last", bound)
+    # The + keeps SQLite from walking all that were never linked.
+    sql = f"{_MSDRS} WHERE customer_id = :customer AND created_at BETWEEN :first AND :last AND +cdr_id IS NULL"
+    found = db.all(sql, bound)
     near = (msdr for msdr in (_Msdr(*row) for row in found) if _is_near(msdr.created_at, starts))
     return sum(_link(db, customer_id, msdr) for msdr in near)
 
@@ -61,10 +64,7 @@ def _is_near(at: int, starts: Sequence[int]) -> bool:
     return place < len(starts) and starts[place] <= at + WINDOW_S
 
 
-_MSDRS = """
-    SELECT id, created_at, src, src_id, dst, dst_id FROM msdrs
-    WHERE customer_id = :customer AND cdr_id IS NULL
-"""
+_MSDRS = "SELECT id, created_at, src, src_id, dst, dst_id FROM msdrs"
 _CDRS = """
     SELECT id, root_live_id, src, src_id, dst, dst_id, clid FROM cdrs
     WHERE customer_id = :customer AND calldate BETWEEN :first AND :last

@@ -7,8 +7,15 @@ from ringback.store import cdr_links, rows, schema
 from ringback.store.database import Db
 
 _INDEXED = "INSERT INTO cdr_numbers (rowid, src, dst) VALUES (:id, :src, :dst)"
-_NOBODY = {None, 0}
 _UNINDEXED = "INSERT INTO cdr_numbers (cdr_numbers, rowid, src, dst) VALUES ('delete', :id, :src, :dst)"
+_NOBODY = {None, 0}
+_LINKED = (
+    schema.monitors,
+    schema.msdrs,
+    schema.statements,
+    schema.callmeback_visitors,
+    schema.callmeback_requests,
+)
 
 
 def insert(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]) -> list[int]:
@@ -55,17 +62,17 @@ def _user(party: str | None) -> int | None:
 
 
 def delete(db: Db, customer_id: int, ids: Sequence[int]) -> None:
-    """Deletes CDRs and their notes. Recordings, voicemail, media sessions and statement lines stay, unlinked."""
+    """Deletes CDRs and their notes. Recordings, MSDRs, statement lines and what led to a callback stay, unlinked."""
     bound = {"customer": customer_id, "ids": list(ids)}
     if db.engine == "sqlite":
-        among = db.among("id", "ids")
-        numbers = db.all(f"SELECT id, src, dst FROM cdrs WHERE customer_id = :customer AND {among}", bound)
+        numbers = db.all(f"SELECT id, src, dst FROM cdrs WHERE {rows.by_ids(db)}", bound)
         db.many(_UNINDEXED, [{"id": row[0], "src": row[1], "dst": row[2]} for row in numbers])
     linked = db.among("cdr_id", "ids")
     _forget_parties(db, customer_id, linked, bound)
     db.run(f"DELETE FROM cdr_notes WHERE customer_id = :customer AND {linked}", bound)
-    for table in ("monitors", "msdrs", "statements", "callmeback_visitors", "callmeback_requests"):
-        db.run(f"UPDATE {table} SET cdr_id = NULL WHERE customer_id = :customer AND {linked}", bound)
+    for table in _LINKED:
+        if db.run(f"UPDATE {table.name} SET cdr_id = NULL WHERE customer_id = :customer AND {linked}", bound):
+            rows.changed(db, table, customer_id)
     rows.delete(db, schema.cdrs, customer_id, ids)
 
 

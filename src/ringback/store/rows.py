@@ -60,17 +60,16 @@ def update(db: Db, table: Table, customer_id: int, row_id: int, changes: Mapping
     changed(db, table, customer_id)
 
 
-def delete(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> int:
-    """Deletes the customer's rows of these ids and returns how many there were."""
+def delete(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> None:
+    """Deletes the customer's rows of these ids; counts follow."""
     gone = _counted_rows(db, table, customer_id, ids)
-    sql = f'DELETE FROM "{table.name}" WHERE {_by_ids(db)}'
-    touched = db.run(sql, {"customer": customer_id, "ids": list(ids)})
+    sql = f'DELETE FROM "{table.name}" WHERE {by_ids(db)}'
+    db.run(sql, {"customer": customer_id, "ids": list(ids)})
     count(db, table, customer_id, gone, -1)
-    return touched
 
 
-def _by_ids(db: Db) -> str:
-    """The customer's rows of these ids. The + keeps SQLite from walking all of the customer's rows."""
+def by_ids(db: Db) -> str:
+    """The rows of `:customer` that `:ids` lists. The + keeps SQLite from walking all of the customer's rows."""
     own = "+customer_id" if db.engine == "sqlite" else "customer_id"
     return f"{own} = :customer AND {db.among('id', 'ids')}"
 
@@ -86,7 +85,7 @@ def _counted_rows(db: Db, table: Table, customer_id: int, ids: Sequence[int]) ->
         return []
     names = [spec[0], *spec[1]]
     listed = ", ".join(f'"{name}"' for name in names)
-    sql = f'SELECT {listed} FROM "{table.name}" WHERE {_by_ids(db)}'
+    sql = f'SELECT {listed} FROM "{table.name}" WHERE {by_ids(db)}'
     return [dict(zip(names, row, strict=True)) for row in db.all(sql, {"customer": customer_id, "ids": list(ids)})]
 
 

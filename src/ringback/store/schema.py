@@ -518,6 +518,7 @@ callmeback_visitors = Table(
     *_ints("cdr_id"),
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "setting_id"),
+    Index(None, "customer_id", "cdr_id"),
     info={"counted": ("created_at", ())},
 )
 
@@ -533,6 +534,7 @@ callmeback_requests = Table(
     _int("created_at"),
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "setting_id"),
+    Index(None, "customer_id", "cdr_id"),
     info={"counted": ("created_at", ())},
 )
 

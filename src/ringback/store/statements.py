@@ -4,6 +4,7 @@ The text depends on the shape of a query only (which attributes, operators and o
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from ringback.query import Condition, Order
@@ -27,8 +28,9 @@ class Statement:
 
     def where(self, conditions: Sequence[Condition]) -> str:
         base = self.listing.base()
-        if self.engine == "sqlite" and any(map(self._is_search, conditions)):
-            # The + keeps SQLite from walking the index of dates and probing the search for each row.
+        if self.engine == "sqlite" and not self.listing.source and any(map(self._is_search, conditions)):
+            # The + keeps SQLite from walking the index of dates and probing the search for each row. Where a table is
+            # joined in, it would walk that table, of all customers.
             base = f"+{base}"
         parts = [base]
         for index, condition in enumerate(conditions):
@@ -41,6 +43,8 @@ class Statement:
 
     def _condition(self, condition: Condition, name: str) -> str:
         expression = self.listing.expression(condition.attribute)
+        if condition.attribute.kind is Kind.LIST:
+            return _any_of_list(self.engine, expression, condition, name)
         if self._is_search(condition):
             return self._search(expression, name)
         if _folds(condition):
@@ -82,7 +86,7 @@ def _is_part_of_number(condition: Condition) -> bool:
 def _folds(condition: Condition) -> bool:
     """Whether letters may differ in case: free text always, numbers when the value is not all digits."""
     kind, given = condition.attribute.kind, condition.value
-    if kind is Kind.TEXT:
+    if kind in (Kind.TEXT, Kind.LIST):
         return True
     if kind is Kind.ENUM:
         return condition.operator not in ("eq", "ne", "in")  # those have the value as it is written
@@ -107,6 +111,22 @@ def _comparison(engine: str, expression: str, condition: Condition, name: str) -
         return f"{expression} {_SIGNS[operator]} :{name}"
     place = f"instr({expression}, :{name})" if engine == "sqlite" else f"strpos({expression}, :{name})"
     return f"{place} > 0" if operator == "like" else f"({place} = 0 OR {expression} IS NULL)"
+
+
+_POSITIVE = {"ne": "eq", "notlike": "like"}
+
+
+def _any_of_list(engine: str, expression: str, condition: Condition, name: str) -> str:
+    """Whether one of the texts of a list fulfils the condition; for `ne` and `notlike`, whether none does."""
+    if condition.value is None:
+        return _comparison(engine, expression, condition, name)
+    positive = replace(condition, operator=_POSITIVE.get(condition.operator, condition.operator))
+    if engine == "sqlite":
+        texts = f"json_each({expression}) AS l"
+    else:
+        texts = f"json_array_elements_text(CAST({expression} AS JSON)) AS l(value)"
+    one = f"EXISTS (SELECT 1 FROM {texts} WHERE {_comparison(engine, 'fold(l.value)', positive, name)})"
+    return one if positive == condition else f"NOT {one}"
 
 
 def _one_of(engine: str, expression: str, name: str) -> str:

@@ -24,7 +24,7 @@ class Members:
 
     def faults(self, db: Db, customer_id: int, ids: Sequence[int], element: str = "") -> list[Fault]:
         """One for each id that the customer does not have. `element`: what follows the index in the field's path."""
-        sql = f'SELECT id FROM "{self.of.name}" WHERE customer_id = :customer AND {db.among("id", "ids")}'
+        sql = f'SELECT id FROM "{self.of.name}" WHERE {rows.by_ids(db)}'
         there = {row[0] for row in db.all(sql, {"customer": customer_id, "ids": list(ids)})}
         wrong = [index for index, each in enumerate(ids) if each not in there]
         return [Fault(f"{self.attribute}[{index}]{element}", "There is no such record.") for index in wrong]

@@ -80,7 +80,7 @@ def _numbers(call: Call, given: Sequence[str]) -> list[int]:
 
 def _assign(db: Db, customer_id: int, campaign_id: int, ddis: Sequence[int]) -> None:
     _release(db, customer_id, [campaign_id])
-    sql = f"UPDATE ddis SET campaign_id = :campaign WHERE customer_id = :customer AND {db.among('id', 'ids')}"
+    sql = f"UPDATE ddis SET campaign_id = :campaign WHERE {rows.by_ids(db)}"
     db.run(sql, {"customer": customer_id, "campaign": campaign_id, "ids": list(ddis)})
 
 

@@ -154,6 +154,12 @@ def _callmeback_requests() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_callmeback_requests")),
     )
     op.create_index(
+        op.f("ix_callmeback_requests_customer_id_cdr_id"),
+        "callmeback_requests",
+        ["customer_id", "cdr_id"],
+        unique=False,
+    )
+    op.create_index(
         op.f("ix_callmeback_requests_customer_id_created_at_id"),
         "callmeback_requests",
         ["customer_id", "created_at", "id"],
@@ -219,6 +225,12 @@ def _callmeback_visitors() -> None:
         sa.Column("state", TEXT, nullable=False),
         sa.Column("cdr_id", INT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_callmeback_visitors")),
+    )
+    op.create_index(
+        op.f("ix_callmeback_visitors_customer_id_cdr_id"),
+        "callmeback_visitors",
+        ["customer_id", "cdr_id"],
+        unique=False,
     )
     op.create_index(
         op.f("ix_callmeback_visitors_customer_id_created_at_id"),

@@ -1,0 +1,83 @@
+"""How SQLite reads: a statement that names some rows reads these, not all that the customer has, nor everybody's."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from ringback.jobs import drop_blobs
+from ringback.query import parse
+from ringback.resources.history import calltracking, cdrs
+from ringback.store import callbacks, cdr_links, rows, schema
+from ringback.store import cdrs as stored
+from ringback.store.database import Db, Params, Row
+from ringback.store.listing import Listing
+from ringback.store.lists import Lists
+from ringback.store.sqlite import SqliteDb
+from tests.api import Api, filter_text
+from tests.conftest import POSTGRES
+
+CUSTOMER = 1
+BOUND = {"customer": CUSTOMER, "me": 1, "parent": 1}
+_FEW = re.compile(r"callmeback_settings|campaigns")  # tables of which a customer has a handful of rows
+_WALKS = re.compile(r"\(customer_id=\?\)$|^SCAN (?!json_each|cdr_numbers|CONSTANT|page)")
+
+
+def is_walk(step: str, sql: str) -> bool:
+    """Whether the step reads many rows; that a row has no CDR says nothing, most have none."""
+    if _WALKS.search(step):
+        return _FEW.search(step) is None
+    return "cdr_id=?" in step and "cdr_id IS NULL" in sql
+
+
+class Explained(SqliteDb):
+    """Notes the steps of each plan that go through a whole table, or through all rows of a customer."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        self.walks: list[tuple[str, str]] = []
+
+    def all(self, sql: str, params: Params = {}) -> list[Row]:
+        self._explain(sql, params)
+        return super().all(sql, params)
+
+    def run(self, sql: str, params: Params = {}) -> int:
+        self._explain(sql, params)
+        return super().run(sql, params)
+
+    def _explain(self, sql: str, params: Params) -> None:
+        steps = [row[3] for row in super().all(f"EXPLAIN QUERY PLAN {sql}", params)]
+        self.walks += [(step, sql) for step in steps if is_walk(step, sql)]
+
+
+def searched(listing: Listing) -> Callable[[Db], object]:
+    query = parse([("filter", filter_text(("src", "like", "2079")))], listing.attributes())
+    return lambda db: Lists().page(db, listing, BOUND, query)
+
+
+WORK: dict[str, Callable[[Db], object]] = {
+    "audio of deleted recordings": lambda db: drop_blobs.delete(db, schema.monitors, CUSTOMER, [1, 2]),
+    "deleted CDRs": lambda db: stored.delete(db, CUSTOMER, [1, 2]),
+    "deleted chat messages": lambda db: rows.delete(db, schema.chatmsgs, CUSTOMER, [1, 2]),
+    "a changed recording": lambda db: rows.update(db, schema.monitors, CUSTOMER, 1, {"user_id": 2}),
+    "visitors of a deleted widget": lambda db: callbacks.delete_settings(db, CUSTOMER, [1]),
+    "MSDRs to be linked": lambda db: cdr_links.link(db, CUSTOMER, [1, 2]),
+    "MSDRs of about that time": lambda db: cdr_links.link_near(db, CUSTOMER, [1_000_000_000]),
+    "CDRs by ids": lambda db: Lists().some(db, cdrs.ALL, BOUND, [1, 2]),
+    "a user's CDRs by ids": lambda db: Lists().some(db, cdrs.OF_USER, BOUND, [1, 2]),
+    "CDRs by a part of a number": searched(cdrs.ALL),
+    "a user's CDRs by a part of a number": searched(cdrs.OF_USER),
+    "tracked CDRs by a part of a number": searched(calltracking.CDRS.listing),
+}
+
+if not POSTGRES:
+
+    @pytest.mark.parametrize("name", WORK)
+    def test_what_names_rows_reads_these(api: Api, name: str) -> None:
+        def work(db: Any) -> list[tuple[str, str]]:
+            explained = Explained(db.connection)
+            WORK[name](explained)
+            return explained.walks
+
+        assert api.write(work) == []
