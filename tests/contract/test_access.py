@@ -9,10 +9,10 @@ from typing import Any, get_args, get_origin
 import pytest
 
 from ringback.record import Ids
-from ringback.rest.access import Role
+from ringback.rest.access import Policy, Role
 from ringback.rest.bodies import fields_of
-from ringback.rest.endpoint import Endpoint
-from tests.api import Client
+from ringback.rest.endpoint import Endpoint, Shape
+from tests.api import Answer, Client, filter_text
 from tests.contract.rows import ROWS, assert_error, closed_by, has_maker, is_list, names_record, rows
 from tests.contract.world import REFERENCES, UNKNOWN, World
 
@@ -40,6 +40,45 @@ def test_each_policy_that_closes_it_does(world: World, row: Endpoint) -> None:
     path = world.path(row, world.us)
     for policy in closed_by(row):
         assert_error(world.send(row, world.member(Role.ADMINISTRATOR, policy), path, None), 403)
+
+
+PRIVATE = {
+    Policy.BILLING_DISABLED: {"rate", "charge", "balance", "amount", "src_rate", "dst_rate", "min_charge"},
+    Policy.RECORDINGS_DISABLED: {"monitor_id", "cx_score"},
+}
+
+
+def private(row: Endpoint, policy: Policy) -> set[str]:
+    if row.shape not in (Shape.ITEM, Shape.COLLECTION) or row.method != "GET" or policy in closed_by(row):
+        return set()
+    return PRIVATE[policy] & set(row.answer.__struct_encode_fields__)
+
+
+@rows(lambda row: any(private(row, policy) for policy in PRIVATE))
+def test_what_a_policy_hides_is_null_and_cannot_be_asked_for(world: World, row: Endpoint) -> None:
+    for policy in PRIVATE:
+        names = private(row, policy)
+        if names:
+            path = of_us(world, row)
+            bound = world.member(Role.ADMINISTRATOR, policy)
+            assert attributes_of(world.us.get(path), names) - {None}, "nothing here that could be hidden"
+            assert attributes_of(bound.get(path), names) == {None}
+            for name in names if row.shape is Shape.COLLECTION else ():
+                assert_error(bound.get(path, filter=filter_text((name, "gt", 0))), 400)
+                assert_error(bound.get(path, sort=name), 400)
+
+
+def of_us(world: World, row: Endpoint) -> str:
+    """The row's path; where it is about a user, about the one who has calls."""
+    if row.path.startswith("/users/{id}/"):
+        return row.path.replace("{id}", str(world.us.user_id))
+    return world.path(row, world.us)
+
+
+def attributes_of(answer: Answer, names: set[str]) -> set[Any]:
+    assert answer.status == 200, answer.body
+    records = answer.data if isinstance(answer.data, list) else [answer.data]
+    return {record[name] for record in records for name in names}
 
 
 # -- whose records -------------------------------------------------------------------------------------------------------
@@ -92,6 +131,7 @@ def test_a_list_has_no_record_of_another_customer(world: World, row: Endpoint) -
     assert answer.status == 200
     assert answer.json["total"] == len(answer.data)
     if "{" not in row.path:
+        assert answer.data, "an empty list shows nothing"
         others = {each["id"] for each in world.them.listed(path, limit=10_000)}
         assert others.isdisjoint(each["id"] for each in answer.data)
 
@@ -103,7 +143,8 @@ def test_include_brings_objects_of_the_own_customer_only(world: World, row: Endp
     for name in row.resource.relations:
         answer = world.us.get(world.path(row, world.us), include=name, **{f"fields[{name}]": "id,nonsense"})
         assert answer.status == 200
-        ids = {each["id"] for record in answer.data for each in record[name] or []}
+        ids = {each["id"] for record in answer.data for each in record[name]}
+        assert ids
         theirs = {each["id"] for each in world.them.listed(REFERENCES[name], limit=10_000)}
         assert not ids & theirs
 

@@ -21,6 +21,8 @@ from tests.test_cdrs import call
 AT = 1_700_000_000
 AUDIO = b"\xff\xfb\x90\x64" + bytes(413)
 UNKNOWN = 999_999_999
+KNOWN, TRACKED = "442079460998", "442079460999"
+"""The number of a contact, and the one of a campaign."""
 _numbers = itertools.count(1)
 
 
@@ -95,9 +97,12 @@ class World:
 
 
 def filled(api: Api) -> World:
-    """A world with a record of each kind for either customer."""
+    """A world with a record of each kind for either customer, and something in every list."""
     world = World(api)
+    api.write(lambda db: db.run("UPDATE customers SET balance = 998500", {}))
     for client in (world.us, world.them):
+        assert client.post("/ddis", {"e164": TRACKED}).status == 201
+        assert client.post("/calltracking/campaigns", {"name": "Spring", "numbers": [TRACKED]}).status == 201
         for path in MAKERS:
             world.make(path, client)
     return world
@@ -136,6 +141,14 @@ def _user(world: World, client: Client) -> int:
     return made
 
 
+def _cdr(world: World, client: Client) -> int:
+    """A recorded call from the contact to the number of the campaign: every list of CDRs has it."""
+    row = call(AT, user_id=client.user_id, src=KNOWN, dst=TRACKED, destination="callmeback")
+    cdr_id: int = world.api.write(lambda db: cdrs.insert(db, client.customer_id, [row]))[0]
+    _audio("monitors", cdr_id=cdr_id, timestamp=AT, duration=2, user_id=_own, type="O", cx_score=7)(world, client)
+    return cdr_id
+
+
 def _own(client: Client) -> int:
     return client.user_id
 
@@ -166,6 +179,11 @@ def _named(world: World, client: Client) -> dict[str, Any]:
 def _user_body(world: World, client: Client) -> dict[str, Any]:
     number = next(_numbers)
     return {"email": f"new{number}@example.com", "first_name": "N", "last_name": "N", "ext": str(3000 + number)}
+
+
+def _with(attribute: str, collection: str) -> Callable[[World, Client], Any]:
+    """A named record with one member."""
+    return lambda world, client: {**_named(world, client), attribute: [world.make(collection, client)]}
 
 
 def _ddi_body(world: World, client: Client) -> dict[str, Any]:
@@ -202,12 +220,12 @@ BODIES: Mapping[str, Callable[[World, Client], Any]] = {
     "/me/twofactor/confirm": lambda world, client: {"code": "000000"},
     "/apitokens": _named,
     "/users": _user_body,
-    "/usergroups": _named,
-    "/usergrouppolicies": _named,
-    "/queues": _named,
-    "/queuegroups": _named,
+    "/usergroups": _with("users", "/users"),
+    "/usergrouppolicies": _with("usergroups", "/usergroups"),
+    "/queues": _with("users", "/users"),
+    "/queuegroups": _with("queues", "/queues"),
     "/ddis": _ddi_body,
-    "/contacts": lambda world, client: {"first_name": "Zoë", "global": True},
+    "/contacts": lambda world, client: {"first_name": "Zoë", "tel": KNOWN, "global": True},
     "/calls": lambda world, client: {"to": "442079460001"},
     "/webcalls": lambda world, client: {"from": "442079460001", "to": "101"},
     "/callmeback/settings": _setting_body,
@@ -228,9 +246,7 @@ MAKERS: Mapping[str, Callable[[World, Client], Any]] = {
     "/contacts": _posted("/contacts"),
     "/apitokens": _apitoken,
     "/sessions": _session,
-    "/cdrs": lambda world, client: world.api.write(
-        lambda db: cdrs.insert(db, client.customer_id, [call(AT, user_id=client.user_id)])
-    )[0],
+    "/cdrs": _cdr,
     "/monitors": _audio("monitors", timestamp=AT, duration=2, user_id=_own, type="O", context="PSTN_CALL"),
     "/voicemessages": _audio("voicemessages", origtime=AT, duration=2, extension_id=_own, folder="INBOX", is_new=1),
     "/msdrs": _inserted("msdrs", call_id=_unique("msdr"), created_at=AT, duration=3, user_id=_own, type="O"),
@@ -248,7 +264,9 @@ MAKERS: Mapping[str, Callable[[World, Client], Any]] = {
     "/chatmsgs": _stored(messages.add_chatmsgs, created_at=AT, from_id=_own_text, to_id="0", message="Hello"),
     "/sms": _stored(messages.add_sms, **{"created_at": AT, "from": "442079460001", "message": "Hi", "type": "O"}),
     "/statements": _stored(messages.add_statements, created_at=AT, description="Call", amount=-150, balance=99_850),
-    "/calls": _inserted("calls", start_time=AT, state="RINGING", user_id=_own),
+    "/calls": _inserted(
+        "calls", start_time=AT, state="RINGING", user_id=_own, src_rate=100, dst_rate=100, min_charge=100
+    ),
     "/callmeback/settings": _posted("/callmeback/settings"),
     "/callmeback/buttons": _posted("/callmeback/buttons"),
     "/callmeback/visitors": _stored(callbacks.add_visitors, setting_id=1, created_at=AT),
