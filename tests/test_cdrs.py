@@ -4,6 +4,8 @@ import csv
 import io
 from typing import Any
 
+import pytest
+
 from ringback.store import cdrs
 from tests.api import Api, filter_text
 from tests.policies import team
@@ -132,6 +134,33 @@ def test_a_wipe_cannot_ask_for_what_the_caller_may_not_see(api: Api) -> None:
     team(api, "No prices", api.ann, policies=("billing_disabled",))
     assert api.ann.delete("/cdrs", filter=filter_text(("rate", "gt", 0))).status == 400
     assert api.ann.delete("/cdrs", filter=filter_text(("duration", "gt", 0))).status == 204
+
+
+@pytest.mark.parametrize(
+    ("operator", "value", "expected"),
+    [
+        ("eq", "CALL back", [1, 2]),
+        ("eq", "call", []),
+        ("ne", "call back", [3, 4]),
+        ("like", "Ż", [2]),
+        ("like", ",", [3]),
+        ("like", '"', []),
+        ("notlike", "a", [4]),
+        ("in", ["żaba", "a, b"], [2, 3]),
+        ("in", [], []),
+        ("ne", None, [1, 2, 3, 4]),
+    ],
+)
+def test_calls_are_found_by_their_labels(api: Api, operator: str, value: Any, expected: list[int]) -> None:
+    labels = ['["call back"]', '["Call Back","żaba"]', '["a, b"]', "[]"]
+    ids = add(api, *(call(1_000_000_000 + n, labels=text) for n, text in enumerate(labels)))
+    found = api.admin.get("/cdrs", filter=filter_text(("labels", operator, value)), sort="calldate")
+    assert [ids.index(row["id"]) + 1 for row in found.data] == expected
+    assert found.json["total"] == len(expected)
+
+
+def test_lists_of_labels_are_not_greater_or_less(api: Api) -> None:
+    assert api.admin.get("/cdrs", filter=filter_text(("labels", "gt", "a"))).status == 400
 
 
 def test_labels_read_back_from_csv(api: Api) -> None:

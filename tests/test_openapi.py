@@ -95,9 +95,9 @@ def test_a_bulk_body_is_a_list_of_elements_that_need_their_id_alone() -> None:
 
 
 def test_the_filter_lists_the_attributes_that_can_be_filtered() -> None:
-    (told,) = (each for each in operation("GET", "/cdrs")["parameters"] if each["name"] == "filter")
-    assert "calldate" in told["description"]
-    assert "labels" not in told["description"]
+    (told,) = (each for each in operation("GET", "/msdrs")["parameters"] if each["name"] == "filter")
+    assert "created_at" in told["description"]
+    assert "quality" not in told["description"]
 
 
 def test_a_login_may_ask_for_a_second_factor() -> None:

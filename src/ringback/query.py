@@ -27,6 +27,8 @@ MAX_ORDERS = 10
 OPERATORS = ("eq", "ne", "like", "notlike", "gt", "gte", "lt", "lte", "in")
 _TEXT_OPERATORS = ("like", "notlike")
 _ORDER_OPERATORS = ("gt", "gte", "lt", "lte")
+_UNORDERED = {Kind.BOOL: "true and false", Kind.LIST: "lists"}
+_SEARCHED = (Kind.TEXT, Kind.ENUM, Kind.NUMBER, Kind.INT, Kind.KEY, Kind.LIST)
 
 Value = int | str | None | tuple[int | str, ...]
 
@@ -170,8 +172,8 @@ def _value(attribute: Attribute, operator: str, value: Any) -> Value:
         raise ValueError(f"null goes with eq and ne only, not with {operator}.")
     if operator in _TEXT_OPERATORS:
         return _pattern(attribute, value)
-    if operator in _ORDER_OPERATORS and attribute.kind is Kind.BOOL:
-        raise ValueError(f"{operator} does not go with true and false.")
+    if operator in _ORDER_OPERATORS and attribute.kind in _UNORDERED:
+        raise ValueError(f"{operator} does not go with {_UNORDERED[attribute.kind]}.")
     return _scalar(attribute, value)
 
 
@@ -183,7 +185,7 @@ def _values(attribute: Attribute, value: Any) -> tuple[int | str, ...]:
 
 
 def _pattern(attribute: Attribute, value: Any) -> str:
-    if attribute.kind not in (Kind.TEXT, Kind.ENUM, Kind.NUMBER, Kind.INT, Kind.KEY):
+    if attribute.kind not in _SEARCHED:
         raise ValueError("like and notlike go with texts, numbers and ids only.")
     text = _text(str(value) if isinstance(value, int) and not isinstance(value, bool) else value)
     return normal(text) if attribute.kind is Kind.NUMBER else text
@@ -239,6 +241,7 @@ _READERS: Mapping[Kind, Callable[[Attribute, Any], int | str]] = {
     Kind.KEY: _read_int,
     Kind.BOOL: _read_bool,
     Kind.TEXT: lambda _, value: _text(value),
+    Kind.LIST: lambda _, value: _text(value),
     Kind.ENUM: _read_enum,
     Kind.NUMBER: lambda _, value: normal(_text(value)),
     Kind.TIME: _read_time,

@@ -40,6 +40,7 @@ class Kind(StrEnum):
     TIME = "time"
     MONEY = "money"
     KEY = "key"  # an id of a record, which answers show as text
+    LIST = "list"  # texts, stored as a JSON list; a filter looks at each of them
     JSON = "json"  # stored as JSON text, sent as the value itself
 
 
@@ -84,7 +85,7 @@ WireTime = Annotated[
 ]
 Money = Annotated[float, Wire(Kind.MONEY)]
 Labels = Annotated[
-    list[Annotated[str, Meta(min_length=1, max_length=50, pattern=NO_NUL)]], Meta(max_length=20), Wire(Kind.JSON)
+    list[Annotated[str, Meta(min_length=1, max_length=50, pattern=NO_NUL)]], Meta(max_length=20), Wire(Kind.LIST)
 ]
 Texts = Annotated[
     list[Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL)]], Meta(max_length=1000), Wire(Kind.JSON)
@@ -236,6 +237,7 @@ TO_WIRE: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.MONEY: _money,
     Kind.BOOL: _flag,
     Kind.KEY: _key,
+    Kind.LIST: _raw,
     Kind.JSON: _raw,
 }
 
@@ -251,6 +253,7 @@ TO_DB: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.TIME: lambda value: None if value is None else time_value(value),
     Kind.MONEY: lambda value: None if value is None else money_value(value),
     Kind.BOOL: lambda value: None if value is None else int(value),
+    Kind.LIST: json_text,
     Kind.JSON: json_text,
     Kind.NUMBER: lambda value: None if value is None else normal(value),
 }

@@ -164,7 +164,7 @@ def order_sql(listing: Listing, order: Sequence[Order], *, reverse: bool = False
 
 def _order_part(listing: Listing, order: Order, reverse: bool) -> str:
     expression = listing.expression(order.attribute)
-    if order.attribute.kind is Kind.TEXT:
+    if order.attribute.kind in (Kind.TEXT, Kind.LIST):
         expression = f"fold({expression})"
     word = "DESC" if order.descending != reverse else "ASC"
     nulls = f" NULLS {'FIRST' if reverse else 'LAST'}" if order.attribute.nullable else ""

@@ -105,7 +105,7 @@ def _column(attribute: Attribute, values: Sequence[Any]) -> Sequence[Any]:
             return [None if value is None else value / MONEY_UNIT for value in values]
         case Kind.BOOL:
             return ["true" if value else "false" for value in values]
-        case Kind.JSON:
+        case Kind.LIST:
             return [neutral(_list_cell(value)) if value else value for value in values]
         case Kind.INT:
             return values
