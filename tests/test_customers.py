@@ -44,8 +44,8 @@ def test_what_is_wrong_with_a_customers_settings_is_said_at_once(api: Api) -> No
         "cc",
         "currency_iso",
     ]
-    body = {"time_zone": "Middle/Earth", "retention": {"cdrs": 0, "monitors": None, "cats": 1}}
-    assert api.admin.patch(path, body).fields == ["time_zone", "retention.cats", "retention.cdrs"]
+    body = {"cc": "ZZ", "time_zone": "Middle/Earth", "retention": {"cdrs": 0, "monitors": None, "cats": 1}}
+    assert api.admin.patch(path, body).fields == ["cc", "time_zone", "retention.cats", "retention.cdrs"]
     for zone in ("../../etc/passwd", "/etc/passwd", "Europe", ""):
         assert api.admin.patch(path, {"time_zone": zone}).fields == ["time_zone"]
 

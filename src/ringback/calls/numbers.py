@@ -74,6 +74,13 @@ def country_of(number: str) -> str | None:
     return region if region and region.isalpha() and region != "ZZ" else None
 
 
+def has_numbers(country: str) -> bool:
+    """Whether this is an alpha-2 code, upper case, of a country that has telephone numbers."""
+    import phonenumbers
+
+    return country in phonenumbers.SUPPORTED_REGIONS
+
+
 @lru_cache(maxsize=8_192)
 def caller_id(clid: str) -> tuple[str | None, str | None]:
     """(name, number) of Asterisk's caller id text, as `ast_callerid_parse` of its `main/callerid.c` reads it.

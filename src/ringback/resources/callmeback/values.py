@@ -7,11 +7,10 @@ holidays = ["2026-12-25"]
 import re
 from collections.abc import Callable, Mapping
 from datetime import date
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ringback.calls.numbers import digits, normal
+from ringback.calls.numbers import digits, has_numbers, normal
 from ringback.record import money_value
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -56,18 +55,10 @@ def countries(given: list[str] | str) -> list[str]:
     """ISO 3166-1 alpha-2 codes, each once, as a list or comma-separated; none: nobody may be called."""
     entries = given.split(",") if isinstance(given, str) else given
     codes = list(dict.fromkeys(each.strip().upper() for each in entries if each.strip()))
-    unknown = [code for code in codes if code not in _known_countries()]
+    unknown = [code for code in codes if not has_numbers(code)]
     if unknown:
         raise ValueError(f"unknown countries {', '.join(unknown)[:100]}; codes are ISO 3166-1 alpha-2, such as GB")
     return codes
-
-
-@lru_cache(maxsize=1)
-def _known_countries() -> frozenset[str]:
-    """The countries that have telephone numbers."""
-    import phonenumbers
-
-    return frozenset(phonenumbers.SUPPORTED_REGIONS)
 
 
 def amount(given: float | str) -> int:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from msgspec import UNSET, Meta, UnsetType
 
+from ringback.calls.numbers import has_numbers
 from ringback.errors import Fault, Forbidden, Invalid
 from ringback.jobs import delete_customer
 from ringback.record import Id, Kind, Name, Object, Patch, Record, RequiredName, Wire, json_text
@@ -51,7 +52,7 @@ CUSTOMERS = Resource(Listing("customers", Customer, schema.customers, customer='
 
 
 def _save(call: Call, _: int | None, given: Mapping[str, Any]) -> int:
-    faults = [*_zone_faults(given), *_retention_faults(given)]
+    faults = [*_country_faults(given), *_zone_faults(given), *_retention_faults(given)]
     if faults:
         raise Invalid(faults=faults)
     columns = dict(given)
@@ -60,6 +61,13 @@ def _save(call: Call, _: int | None, given: Mapping[str, Any]) -> int:
     sets = ", ".join(f"{name} = :{name}" for name in columns)
     call.db.run(f"UPDATE customers SET {sets} WHERE id = :customer", {**columns, "customer": call.customer_id})
     return call.customer_id
+
+
+def _country_faults(given: Mapping[str, Any]) -> list[Fault]:
+    """National numbers are read by the country's plan; one without a plan would leave them all unread."""
+    if "cc" in given and not has_numbers(given["cc"]):
+        return [Fault("cc", "There is no such country; codes are ISO 3166-1 alpha-2, such as GB.")]
+    return []
 
 
 def _zone_faults(given: Mapping[str, Any]) -> list[Fault]:
