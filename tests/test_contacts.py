@@ -155,6 +155,8 @@ def test_calls_with_a_contact_are_those_of_its_numbers(api: Api) -> None:
     assert [row["id"] for row in api.admin.listed(path, ("src", "like", "79460099"))] == [ids[1]]
     assert [row["id"] for row in api.ann.listed(path)] == [ids[0]], "a plain user sees the own calls"
     assert api.stranger.get(path).status == 404
+    as_dialled = make(api.admin, tel="(020) 7946 0099")
+    assert [row["id"] for row in api.admin.listed(f"/contacts/{as_dialled}/cdrs")] == [ids[1]]
     nobody = make(api.admin, first_name="Nobody")
     assert api.admin.listed(f"/contacts/{nobody}/cdrs") == []
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from ringback.calls.numbers import digits
 from ringback.errors import Fault, Forbidden, Invalid
 from ringback.record import (
     TEXT_LENGTH,
@@ -189,8 +190,11 @@ def _remove(db: Db, customer_id: int, ids: Sequence[int]) -> None:
     rows.delete(db, schema.contacts, customer_id, ids)
 
 
-_NUMBERS_SQL = f"SELECT {', '.join(NUMBERS)} FROM contacts WHERE customer_id = :customer AND id = :id"
-_MARKS = ", ".join(f":n{index}" for index in range(len(NUMBERS)))
+_NUMBERS_SQL = f"""
+    SELECT (SELECT cc FROM customers WHERE id = :customer), {", ".join(NUMBERS)}
+    FROM contacts WHERE customer_id = :customer AND id = :id
+"""
+_MARKS = ", ".join(f":n{index}, :e{index}" for index in range(len(NUMBERS)))
 _WITH = f"(t.src IN ({_MARKS}) OR t.dst IN ({_MARKS}) OR t.src_id = :party OR t.dst_id = :party)"
 _MINE = "EXISTS (SELECT 1 FROM cdr_parties p WHERE p.customer_id = :customer AND p.user_id = :me AND p.cdr_id = t.id)"
 
@@ -209,10 +213,12 @@ WITH_CONTACT = Resource(
 def _cdrs(call: Call) -> replies.Reply:
     contact_id = call.path["id"]
     call.find(CONTACTS, contact_id)
-    numbers = first(call.db, _NUMBERS_SQL, {"customer": call.customer_id, "id": contact_id}) or ()
+    row = first(call.db, _NUMBERS_SQL, {"customer": call.customer_id, "id": contact_id})
+    country, *numbers = row or [None] * (1 + len(NUMBERS))
     bound = {f"n{index}": number for index, number in enumerate(numbers)}
+    dialled = {f"e{index}": digits(number or "", country) for index, number in enumerate(numbers)}
     listing = WITH_CONTACT.seen_by(call.caller)
-    return list_of(call, WITH_CONTACT, listing, party=f"contact:{contact_id}", **bound)
+    return list_of(call, WITH_CONTACT, listing, party=f"contact:{contact_id}", **bound, **dialled)
 
 
 ENDPOINTS = (
