@@ -123,6 +123,8 @@ def test_a_call_is_controlled_by_a_pbx_alone_but_carries_a_link(api: Api) -> Non
     assert answer.status == 200
     assert {name: answer.data[name] for name in link} == link
     assert api.ann.patch("/calls/999999", {}).status == 404
+    fetched = {name: each for name, each in answer.data.items() if name not in ("dst", "state")}
+    assert api.ann.patch(f"/calls/{call}", fetched).data == answer.data
 
 
 def test_what_there_is_not_answers_in_the_usual_shapes(api: Api) -> None:

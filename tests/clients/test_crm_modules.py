@@ -69,7 +69,7 @@ def test_php_crm_sends_back_a_contact_that_it_fetched(api: Api) -> None:
 
 def test_php_crm_dials_and_understands_the_refusal(api: Api) -> None:
     assert api.ann.post("/calls", {"to": "+44 20 7946 0001"}).status == 412
-    assert api.ann.post("/webcalls", {"from": "442079460001", "to": "101"}).status in (201, 412)
+    assert api.ann.post("/webcalls", {"from": "442079460001", "to": "101"}).status == 412
 
 
 def typescript(client: Client) -> Client:

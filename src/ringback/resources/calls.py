@@ -229,6 +229,7 @@ ENDPOINTS = (
         answer=LiveCall,
         body=Control,
         work=Work.WRITE,
+        resource=CALLS,
     ),
     Endpoint("DELETE", "/calls/{id}", "Hang up a live call", _hang_up, Shape.EMPTY, 204, resource=CALLS),
     Endpoint(
