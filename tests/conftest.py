@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from ringback import app as composition
 from ringback import logs
@@ -18,6 +19,8 @@ from tests.api import Api
 from tests.clock import TestClock
 
 logs.configure("warning")
+hypothesis_settings.register_profile("ringback", deadline=None, max_examples=60)  # a busy machine is no fault
+hypothesis_settings.load_profile("ringback")
 POSTGRES = os.environ.get("RINGBACK_TEST_ENGINE") == "postgres"
 
 
