@@ -120,7 +120,8 @@ def test_an_administrator_rates_and_transcribes(api: Api, audio: bytes) -> None:
 
 def test_all_that_is_wrong_with_a_change_is_named(api: Api, audio: bytes) -> None:
     monitor_id = recordings.add_monitor(api, audio)
-    wrong = {"cx_score": 635, "sentiment": "abcd", "metadata": "abcd", "summary": 5, "unknown": 1}
+    wrong: dict[str, object] = {"cx_score": 635, "sentiment": "abcd", "metadata": "abcd", "summary": 5, "unknown": 1}
+    wrong["transcript_speakers"] = "abcd"
     refused = api.admin.patch(f"/monitors/{monitor_id}", wrong)
     assert refused.status == 400
     assert sorted(filter(None, refused.fields)) == sorted(wrong)

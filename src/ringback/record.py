@@ -59,6 +59,13 @@ class Column:
     filterable: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What a text in a request has to be beyond its type: `fault` tells why it is not, or None."""
+
+    fault: Callable[[str], str | None]
+
+
 def _bounded(low: int) -> Meta:
     return Meta(ge=low, le=MAX_INT)
 
@@ -132,24 +139,24 @@ def attributes(record: type[Struct]) -> Mapping[str, Attribute]:
 
 
 def _attribute(name: str, hint: Any) -> Attribute:
-    marks = list(_marks(hint))
-    wire = next((mark for mark in marks if isinstance(mark, Wire)), None)
+    found = list(marks(hint))
+    wire = next((mark for mark in found if isinstance(mark, Wire)), None)
     if wire is None:
         raise TypeError(f"attribute {name!r} needs one of the wire types of ringback.record")
-    column = next((mark for mark in marks if isinstance(mark, Column)), Column(f't."{name}"'))
+    column = next((mark for mark in found if isinstance(mark, Column)), Column(f't."{name}"'))
     filterable = column.filterable and wire.kind is not Kind.JSON
     return Attribute(name, wire.kind, column.sql, _nullable(hint), filterable, tuple(_literals(hint)))
 
 
-def _marks(hint: Any) -> Any:
+def marks(hint: Any) -> Any:
     """All annotations of a type, outermost first, through `X | None`."""
     if get_origin(hint) is Annotated:
-        inner, *marks = get_args(hint)
-        yield from marks
-        yield from _marks(inner)
+        inner, *own = get_args(hint)
+        yield from own
+        yield from marks(inner)
     elif get_origin(hint) in (Union, UnionType):
         for part in get_args(hint):
-            yield from _marks(part)
+            yield from marks(part)
 
 
 def _literals(hint: Any) -> Iterator[str]:

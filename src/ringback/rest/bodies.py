@@ -12,8 +12,8 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_typ
 import msgspec
 from msgspec import UNSET, UnsetType, ValidationError
 
-from ringback.errors import Fault, Invalid
-from ringback.record import MAX_INT, TEXT_LENGTH, Patch, json_text
+from ringback.errors import REQUIRED, Fault, Invalid
+from ringback.record import MAX_INT, TEXT_LENGTH, Check, Patch, json_text, marks
 
 P = TypeVar("P", bound=Patch)
 MAX_ELEMENTS = 1_000
@@ -102,7 +102,7 @@ def _patch(
         if name not in content:
             values[python_names[name]] = UNSET
             if required and not partial:
-                reasons.append((f"{prefix}{name}", "This value is required"))
+                reasons.append((f"{prefix}{name}", REQUIRED))
     return patch(**values) if len(reasons) == before else None
 
 
@@ -133,6 +133,9 @@ def _value(path: str, value: Any, hint: Any, reasons: list[tuple[str, str]]) -> 
         return None
     if converted == "" and NoneType in get_args(hint):  # unknown is null everywhere, never an empty text
         return None
+    if isinstance(converted, str):
+        found = (mark.fault(converted) for mark in marks(hint) if isinstance(mark, Check))
+        reasons.extend((path, fault) for fault in found if fault)
     if isinstance(converted, dict) and len(json_text(converted) or "") > TEXT_LENGTH:
         reasons.append((path, f"At most {TEXT_LENGTH} characters of JSON"))
     return converted
@@ -175,6 +178,10 @@ def _element_type(hint: Any) -> Any:
 
 
 def _invalid(reasons: Sequence[tuple[str, str]]) -> Invalid:
-    shown = "; ".join(f"{path}: {reason}" for path, reason in reasons[:5])
+    shown = "; ".join(f"{path}: {reason.removesuffix('.')}" for path, reason in reasons[:5])
     more = f"; and {len(reasons) - 5} more" if len(reasons) > 5 else ""
-    return Invalid(f"{Invalid.message}: {shown}{more}", [Fault(path) for path, _ in reasons[:MAX_FAULTS]])
+    return Invalid(f"{Invalid.message}: {shown}{more}", [_fault(*each) for each in reasons[:MAX_FAULTS]])
+
+
+def _fault(path: str, reason: str) -> Fault:
+    return Fault(path, REQUIRED) if reason == REQUIRED else Fault(path)

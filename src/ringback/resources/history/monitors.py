@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from ringback.errors import Fault, Forbidden, Invalid
+from ringback.errors import Forbidden
 from ringback.identity import links
 from ringback.jobs import drop_blobs
 from ringback.record import (
     ENUM,
+    Check,
     Column,
     Count,
     Id,
@@ -70,17 +71,6 @@ class Monitor(Record):
     metadata: Object | None
 
 
-class MonitorPatch(Patch):
-    """What a transcription service or a reviewer sets. `metadata` is replaced, not merged."""
-
-    transcript: Text | UnsetType | None = UNSET
-    transcript_speakers: Text | UnsetType | None = UNSET
-    summary: Text | UnsetType | None = UNSET
-    sentiment: Sentiment | UnsetType | None = UNSET
-    cx_score: Score | UnsetType | None = UNSET
-    metadata: Object | UnsetType | None = UNSET
-
-
 Second = Annotated[float, Meta(ge=0)]
 
 
@@ -91,6 +81,33 @@ class Speech(Struct):
     start_s: Second
     end_s: Second
     text: str
+
+
+_speeches = msgspec.json.Decoder(list[Speech])
+
+
+def _speeches_fault(text: str) -> str | None:
+    wanted = 'JSON text of a list of {"speaker", "start_s", "end_s", "text"} is expected'
+    try:
+        speeches = _speeches.decode(text)
+    except msgspec.DecodeError as error:
+        return f"{wanted}; {error}"
+    is_backward = any(speech.end_s < speech.start_s for speech in speeches)
+    return f"{wanted}; an end_s lies before its start_s" if is_backward else None
+
+
+Speeches = Annotated[Text, Check(_speeches_fault)]
+
+
+class MonitorPatch(Patch):
+    """What a transcription service or a reviewer sets. `metadata` is replaced, not merged."""
+
+    transcript: Text | UnsetType | None = UNSET
+    transcript_speakers: Speeches | UnsetType | None = UNSET
+    summary: Text | UnsetType | None = UNSET
+    sentiment: Sentiment | UnsetType | None = UNSET
+    cx_score: Score | UnsetType | None = UNSET
+    metadata: Object | UnsetType | None = UNSET
 
 
 class Link(Record):
@@ -112,7 +129,6 @@ MONITORS = Resource(
     ),
     closed_by=frozenset({Policy.RECORDINGS_DISABLED}),
 )
-_speeches = msgspec.json.Decoder(list[Speech])
 
 
 def remove(db: Db, customer_id: int, ids: Sequence[int]) -> None:
@@ -121,29 +137,11 @@ def remove(db: Db, customer_id: int, ids: Sequence[int]) -> None:
 
 def _save(call: Call, monitor_id: int | None, given: Mapping[str, Any]) -> int:
     assert monitor_id is not None, "monitors come from recorded calls, not from requests"
-    _check_speeches(given.get("transcript_speakers"))
     changes = dict(given)
     if "metadata" in changes:
         changes["metadata"] = json_text(changes["metadata"])
     rows.update(call.db, schema.monitors, call.customer_id, monitor_id, changes)
     return monitor_id
-
-
-def _check_speeches(text: str | None) -> None:
-    if text is None:
-        return
-    try:
-        speeches = _speeches.decode(text)
-    except msgspec.DecodeError as error:
-        raise _wrong_speeches(str(error)) from None
-    if any(speech.end_s < speech.start_s for speech in speeches):
-        raise _wrong_speeches("an end_s lies before its start_s")
-
-
-def _wrong_speeches(reason: str) -> Invalid:
-    field = "transcript_speakers"
-    wanted = 'JSON text of a list of {"speaker", "start_s", "end_s", "text"}'
-    return Invalid(f"{Invalid.message}: {field}: {wanted} is expected; {reason}", [Fault(field)])
 
 
 def _link(call: Call) -> replies.Reply:
