@@ -5,12 +5,14 @@ import re
 import stat
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 
 from ringback import app as composition
+from ringback.identity import second_factor
 from ringback.resources import ENDPOINTS
 from ringback.settings import Settings
 from ringback.store import accounts, rows, schema
@@ -20,7 +22,8 @@ from tests.process import COMMAND, Login, Process, login, ringback
 
 DATA = Path(__file__).parent.parent / "src/ringback/demo/data"
 COMMANDS = ("serve", "demo", "migrate", "import", "doctor", "config", "routes")
-GROUPS = ("customer create", "customer list", "customer delete", "user create", "user passwd", "token create")
+NO_COUNTRY = "--country: there is no country '{}'; write the two letters of ISO 3166, such as GB."
+GROUPS = ("customer create", "customer list", "customer delete", "user create", "user passwd", "user two-factor-off", "token create")
 
 
 @pytest.fixture
@@ -231,6 +234,16 @@ def test_a_password_comes_from_a_pipe_and_ends_sessions(settings: Settings, serv
         assert client.get("/me", headers={"X-Auth-Token": session}).status_code == 401
 
 
+def test_a_second_factor_is_turned_off_for_who_has_lost_the_phone(settings: Settings, acme: Login) -> None:
+    services = composition.open_services(settings)
+    turn_on = partial(second_factor.turn_on, method=second_factor.Method.EMAIL)
+    services.database.write(lambda db: turn_on(db, acme.customer_id, acme.user_id))
+    printed(ringback(settings, "user", "two-factor-off", "admin@acme.example"))
+    sql = "SELECT two_factor_auth, (SELECT count(*) FROM recovery_codes) FROM users WHERE email = 'admin@acme.example'"
+    assert services.database.read(lambda db: db.all(sql)) == [(0, 0)]
+    services.database.close()
+
+
 def test_what_cannot_be_made_is_said_in_a_sentence(settings: Settings, acme: Login) -> None:
     customer = ("--customer", str(acme.customer_id))
     printed(ringback(settings, "user", "create", "ann@acme.example", *customer, "--ext", "101"))
@@ -257,7 +270,14 @@ def test_what_cannot_be_made_is_said_in_a_sentence(settings: Settings, acme: Log
         ("token", "create", "--user", "ann@acme.example", "--name", "x", "--expiry", "soon"): (
             "--expiry must be a number with s, m, h or d, such as 12h, not 'soon'."
         ),
-        ("customer", "create", "X", "--country", "England"): "--country must be 2 letters, not 'England'.",
+        ("customer", "create", "X", "--country", "XX"): NO_COUNTRY.format("XX"),
+        ("customer", "create", "X", "--country", "GB", "--time-zone", "Nowhere/Land"): (
+            "--time-zone: there is no time zone 'Nowhere/Land'; one is named Europe/Warsaw."
+        ),
+        ("import", "voicemail", "/", "--country", "England"): NO_COUNTRY.format("England"),
+        ("import", "voicemail", "/", "--time-zone", "CEST"): (
+            "--time-zone: there is no time zone 'CEST'; one is named Europe/Warsaw."
+        ),
         ("customer", "delete", "99", "--yes"): "There is no customer 99. `ringback customer list` shows all.",
     }
     assert {command: refused(ringback(settings, *command), 2) for command in cases} == cases

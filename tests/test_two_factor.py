@@ -272,6 +272,36 @@ def test_turning_off_needs_the_password(acme: Api, clock: TestClock) -> None:
     assert "two_factor_off" in [entry["action"] for entry in acme.admin.listed("/auditlog")]
 
 
+def test_an_administrator_turns_it_off_for_who_has_lost_the_phone(acme: Api, clock: TestClock) -> None:
+    enrol(acme, acme.ann, clock)
+    path = f"/users/{acme.ann.user_id}"
+    for refused_value in (1, 3, None):
+        assert acme.admin.patch(path, {"two_factor_auth": refused_value}).fields == ["two_factor_auth"]
+    assert acme.admin.patch(path, acme.admin.get(path).data).data["two_factor_auth"] == 2
+    assert acme.bob.patch(path, {"two_factor_auth": 0}).status == 403
+    assert acme.stranger.patch(path, {"two_factor_auth": 0}).status == 404
+    assert acme.admin.patch(path, {"two_factor_auth": 0}).data["two_factor_auth"] == 0
+    assert login(acme, "ann").status == 200
+    assert acme.write(lambda db: db.all("SELECT hash FROM recovery_codes")) == []
+    (entry,) = [entry for entry in acme.admin.listed("/auditlog") if entry["action"] == "two_factor_off"]
+    assert (entry["user_id"], entry["object_id"]) == (acme.admin.user_id, acme.ann.user_id)
+
+
+def test_only_the_root_user_turns_off_its_own(acme: Api, clock: TestClock) -> None:
+    enrol(acme, acme.admin, clock)
+    path = f"/users/{acme.admin.user_id}"
+    assert acme.admin.patch(f"/users/{acme.bob.user_id}", {"roles": ["administrator"]}).status == 200
+    assert acme.bob.patch(path, {"two_factor_auth": 0}).status == 403
+    assert acme.bob.patch(path, {"two_factor_auth": 2}).status == 200
+    assert acme.admin.patch(path, {"two_factor_auth": 0}).data["two_factor_auth"] == 0
+
+
+def test_a_new_user_has_none(acme: Api) -> None:
+    person = {"email": "carl@acme.example", "first_name": "Carl", "last_name": "Jung", "ext": "150"}
+    assert acme.admin.post("/users", {**person, "two_factor_auth": 2}).fields == ["two_factor_auth"]
+    assert acme.admin.post("/users", {**person, "two_factor_auth": 0}).status == 201
+
+
 def test_guessing_the_password_with_a_found_token_is_throttled(acme: Api, clock: TestClock) -> None:
     enrol(acme, acme.ann, clock)
     for _ in range(5):

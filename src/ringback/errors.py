@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 NOT_VALID = "SF0010"
+REQUIRED = "This value is required."
+"""The message of a fault that names what is missing; clients tell it from a wrong value by this alone."""
 LOGIN_FAILED = "AU1003"
 
 

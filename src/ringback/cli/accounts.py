@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from ringback.cli import console, passwords
+from ringback.cli import console, passwords, places
 from ringback.cli.console import Config
 from ringback.errors import UsageError
-from ringback.identity import tokens
+from ringback.identity import second_factor, tokens
 from ringback.identity.accounts import set_password
 from ringback.identity.passwords import hash_password
 from ringback.jobs import delete_customer as deletion
@@ -48,10 +48,13 @@ def create_customer(
 
     Example: `ringback customer create "Acme Ltd" --country GB --currency GBP --time-zone Europe/London`
     """
-    _check_code("--country", cc, 2)
-    _check_code("--currency", currency, 3)
+    _check_currency(currency)
+    fixed = {
+        "cc": places.country(cc),
+        "currency_iso": currency.upper(),
+        "time_zone": places.time_zone(time_zone),
+    }
     with console.opened(config) as services:
-        fixed = {"cc": cc.upper(), "currency_iso": currency.upper(), "time_zone": time_zone}
         now = services.clock()
         created = services.database.write(lambda db: accounts.create_customer(db, name=name, now=now, **fixed))
     console.out.print(created)
@@ -160,6 +163,23 @@ def change_password(who: Who, config: Config = None) -> None:
     console.out.print(f"The password of {email} is set.", markup=False)
 
 
+@users.command("two-factor-off")
+def turn_two_factor_off(who: Who, config: Config = None) -> None:
+    """Turn a user's second factor off, for somebody who has lost the phone and the recovery codes.
+
+    Example: `ringback user two-factor-off ann@example.com`
+    """
+    with console.opened(config) as services:
+        customer_id, user_id, email, *_ = _user(services, who)
+
+        def work(db: Db) -> None:
+            second_factor.turn_off(db, customer_id, user_id)
+            _note(services, db, customer_id, "two_factor_off", "User", user_id)
+
+        services.database.write(work)
+    console.out.print(f"{email} logs in with the password alone.", markup=False)
+
+
 @api_tokens.command("create")
 def create_token(
     who: Annotated[str, typer.Option("--user", metavar="USER", help="E-mail address, or the user's id.")],
@@ -190,9 +210,9 @@ def create_token(
     console.out.print(token)
 
 
-def _check_code(option: str, text: str, length: int) -> None:
-    if len(text) != length or not (text.isascii() and text.isalpha()):
-        raise UsageError(f"{option} must be {length} letters, not {text!r}.")
+def _check_currency(text: str) -> None:
+    if len(text) != 3 or not (text.isascii() and text.isalpha()):
+        raise UsageError(f"--currency must be 3 letters, not {text!r}.")
 
 
 def _seconds(text: str) -> int | None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from ringback.errors import Fault, Invalid
+from ringback.errors import REQUIRED, Fault, Invalid
 from ringback.identity import passwords
 from ringback.identity.accounts import confirm_password
 from ringback.record import (
@@ -99,7 +99,7 @@ def _new_hash(call: Call, password: str, old: str | None) -> str:
     reason = passwords.check_strength(password, *_personal(call))
     faults = [Fault("password", f"{reason}.")] if reason else []
     if old is None:
-        faults.append(Fault("old_password", "This value is required."))
+        faults.append(Fault("old_password", REQUIRED))
     if faults or old is None:
         raise Invalid(faults=faults)
     confirm_password(call.services, call.customer_id, call.caller.user_id, old, field="old_password")

@@ -6,8 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from ringback.errors import Fault, Forbidden, Invalid
-from ringback.identity import passwords
+from ringback.errors import REQUIRED, Fault, Forbidden, Invalid
+from ringback.identity import passwords, second_factor
 from ringback.identity.accounts import set_password
 from ringback.jobs import drop_blobs
 from ringback.record import (
@@ -46,7 +46,14 @@ Email = Annotated[
 ]
 Extension = Annotated[str, Meta(max_length=20, pattern=r"^[0-9*#]+" + END), Wire(Kind.TEXT)]
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?" + END), Wire(Kind.TEXT)]
-Password = Annotated[str, Meta(max_length=1000, pattern=NO_NUL), Wire(Kind.TEXT)]
+Password = Annotated[
+    str,
+    Meta(max_length=1000, pattern=NO_NUL, description="At least 10 characters; not the e-mail address or a name."),
+    Wire(Kind.TEXT),
+]
+SecondFactor = Annotated[
+    Count, Meta(description="0 turns it off, for a user who has lost the phone. Users turn it on themselves.")
+]
 Roles = Annotated[
     list[Literal["administrator", "reception", "user"]], Meta(min_length=1, max_length=3), Wire(Kind.JSON)
 ]
@@ -90,6 +97,7 @@ class UserPatch(Patch):
     dnd: Flag | UnsetType = UNSET
     language: Language | UnsetType | None = UNSET
     password: Password | UnsetType = UNSET
+    two_factor_auth: SecondFactor | UnsetType = UNSET
 
 
 ALL = Listing("users", User, schema.users)
@@ -104,6 +112,7 @@ DIRECTORY = Resource(ALL)
 
 def _create(call: Call) -> replies.Reply:
     columns = _checked(_body(call, partial=False))
+    columns.pop("two_factor_auth", None)  # only 0 gets here, which is what a new user has
 
     def work(db: Db) -> replies.Reply:
         call.transaction = db
@@ -122,7 +131,8 @@ def _change(call: Call) -> replies.Reply:
     user = _found(call, user_id)
     columns = _checked(_body(call, partial=True), user)
     if user.is_root and not call.caller.is_root and _takes_over(user, columns):
-        raise Forbidden("Only the root user changes the root user's e-mail and password.")
+        raise Forbidden("Only the root user changes the root user's e-mail, password and second factor.")
+    factor_off = columns.pop("two_factor_auth", user.two_factor_auth) != user.two_factor_auth
 
     def work(db: Db) -> replies.Reply:
         call.transaction = db
@@ -130,6 +140,9 @@ def _change(call: Call) -> replies.Reply:
         if columns:
             _refuse_taken(db, call.customer_id, user_id, columns)
             store_changes(call, user_id, columns)
+        if factor_off:
+            second_factor.turn_off(db, call.customer_id, user_id)
+            call.audit("two_factor_off", "User", user_id)
         return item_of(call, USERS, user_id)
 
     return _written(call, work)
@@ -150,13 +163,23 @@ def _body(call: Call, *, partial: bool) -> dict[str, Any]:
     try:
         return call.body(UserPatch, partial=partial).given()
     except Invalid as error:
-        faults = [Fault("email", NOT_USABLE) if fault.field == "email" else fault for fault in error.faults]
-        raise (error if "email" not in [fault.field for fault in faults] else Invalid(faults=faults)) from None
+        if not any(_is_bad_email(fault) for fault in error.faults):
+            raise
+        faults = [Fault("email", NOT_USABLE) if _is_bad_email(fault) else fault for fault in error.faults]
+        raise Invalid(faults=faults) from None
+
+
+def _is_bad_email(fault: Fault) -> bool:
+    return fault.field == "email" and fault.message != REQUIRED
 
 
 def _checked(given: dict[str, Any], user: User | None = None) -> dict[str, Any]:
     """The columns to write; hashes the password, so never inside a transaction."""
-    faults = [*_weak_password(given, user), *(_lockout(given) if user is not None and user.is_root else ())]
+    faults = [
+        *_weak_password(given, user),
+        *_factor_faults(given, user),
+        *(_lockout(given) if user is not None and user.is_root else ()),
+    ]
     if faults:
         raise Invalid(faults=faults)
     columns = to_db(UserPatch, given)
@@ -175,9 +198,19 @@ def _weak_password(given: dict[str, Any], user: User | None) -> list[Fault]:
     return [Fault("password", f"{reason}.")] if reason else []
 
 
+def _factor_faults(given: dict[str, Any], user: User | None) -> list[Fault]:
+    present = 0 if user is None else user.two_factor_auth
+    if given.get("two_factor_auth", 0) in (0, present):
+        return []
+    return [Fault("two_factor_auth", "0 turns it off; a user turns it on with POST /me/twofactor.")]
+
+
 def _takes_over(user: User, columns: dict[str, Any]) -> bool:
     """Whether the changes would let somebody else log in as the user."""
-    return "password_hash" in columns or columns.get("email", user.email) != user.email
+    changed = [
+        name for name in ("email", "two_factor_auth") if columns.get(name, getattr(user, name)) != getattr(user, name)
+    ]
+    return "password_hash" in columns or bool(changed)
 
 
 def _lockout(given: dict[str, Any]) -> list[Fault]:
