@@ -23,7 +23,15 @@ from tests.process import COMMAND, Login, Process, login, ringback
 DATA = Path(__file__).parent.parent / "src/ringback/demo/data"
 COMMANDS = ("serve", "demo", "migrate", "import", "doctor", "config", "routes")
 NO_COUNTRY = "--country: there is no country '{}'; write the two letters of ISO 3166, such as GB."
-GROUPS = ("customer create", "customer list", "customer delete", "user create", "user passwd", "user two-factor-off", "token create")
+GROUPS = (
+    "customer create",
+    "customer list",
+    "customer delete",
+    "user create",
+    "user passwd",
+    "user two-factor-off",
+    "token create",
+)
 
 
 @pytest.fixture

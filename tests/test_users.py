@@ -221,6 +221,15 @@ def test_the_balance_is_a_number_unless_billing_is_closed(api: Api) -> None:
     assert api.bob.get("/me").data["balance"] is None
 
 
+def test_what_is_missing_is_told_from_what_is_wrong(api: Api) -> None:
+    answer = api.admin.post("/users", {"first_name": 5, "last_name": "Jung", "ext": "150"})
+    assert answer.json["errors"] == [
+        {"field": "first_name", "message": "This value is not valid.", "code": "SF0010"},
+        {"field": "email", "message": "This value is required.", "code": "SF0010"},
+    ]
+    assert answer.json["message"].endswith("; email: This value is required")
+
+
 def test_everybody_changes_the_own_account(api: Api) -> None:
     body = {"first_name": "Anna", "language": "de", "cli": "+44 (20) 7946-0002", "dnd": True}
     changed = api.ann.patch("/me", body).data
