@@ -155,6 +155,7 @@ def test_an_empty_database_gets_a_login_that_is_shown_once_and_works(settings: S
     first = Process((*COMMAND, "serve", "--port", "0"), settings)
     shown = re.search(r"email +(\S+)\n +password +(\S+)\n", first.out.read_text())
     assert shown is not None
+    assert f"guide     {first.url}/docs\n" in first.out.read_text()
     with first.client() as client:
         answer = client.post("/login", json={"email": shown[1], "password": shown[2]})
         me = client.get("/me", headers={"X-Auth-Token": answer.json()["user_token"]}).json()["data"]

@@ -137,6 +137,11 @@ def test_the_page_is_served_with_a_policy_that_lets_nothing_foreign_in(api: Api,
     assert "http:" not in policy
 
 
+def test_the_root_leads_to_the_page(api: Api) -> None:
+    answer = api.nobody.get("//")
+    assert (answer.status, answer.headers["location"]) == (302, "/docs")
+
+
 @pytest.mark.parametrize("path", ["//docs/nothing.js", "//docs/..%2fhealth.py", "//docs/__init__.py"])
 def test_nothing_but_the_page_is_served(api: Api, path: str) -> None:
     assert api.nobody.get(path).status == 404

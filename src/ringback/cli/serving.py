@@ -42,7 +42,7 @@ def serve(config: Config = None, host: Host = None, port: Port = None) -> None:
     """
     found = console.configured(config, host=host, port=port)
     with _listening(found) as (services, listener):
-        _first_login(services)
+        _first_login(services, server.url_of(listener))
         server.serve(composition.build(services), listener)
 
 
@@ -62,7 +62,8 @@ def demo(
     logs.configure(found.log_level)
     with _listening(found) as (services, listener):
         credentials = _demo_credentials(services, folder / CREDENTIALS, server.url_of(listener) + BASE_PATHS[0])
-        console.out.print(_instructions(credentials, folder / CREDENTIALS), markup=False)
+        guide = f"{server.url_of(listener)}/docs"
+        console.out.print(_instructions(credentials, folder / CREDENTIALS, guide), markup=False)
         if not no_serve:
             server.serve(composition.build(services), listener)
 
@@ -89,13 +90,14 @@ def _listening(found: Settings) -> Iterator[tuple[Services, socket]]:
             services.database.close()
 
 
-def _first_login(services: Services) -> None:
+def _first_login(services: Services, url: str) -> None:
     password = passwords.made()
     named = {"customer": "My company", "cc": "GB", "currency_iso": "GBP", "email": first_login.EMAIL}
     if first_login.create(services, password=password, **named) is not None:
         console.out.print(
             "The database is new. Log in with this; the password is not shown again:\n\n"
-            f"  email     {first_login.EMAIL}\n  password  {password}\n",
+            f"  email     {first_login.EMAIL}\n  password  {password}\n"
+            f"  API       {url}{BASE_PATHS[0]}\n  guide     {url}/docs\n",
             markup=False,
         )
 
@@ -147,9 +149,9 @@ def _write_private(path: Path, text: str) -> None:
     partial.replace(path)
 
 
-def _instructions(credentials: dict[str, str], path: Path) -> str:
+def _instructions(credentials: dict[str, str], path: Path, guide: str) -> str:
     return (
-        f"The demo is at {credentials['RINGBACK_URL']}\n"
+        f"The demo is at {credentials['RINGBACK_URL']}; look around in a browser at {guide}\n"
         f"  email     {credentials['RINGBACK_EMAIL']}\n"
         f"  password  {credentials['RINGBACK_PASSWORD']}\n"
         f"Try it from a shell:\n"

@@ -2,6 +2,7 @@
 
 from functools import lru_cache, partial
 from importlib import resources
+from urllib.parse import urlsplit
 
 from ringback.errors import NotFound
 from ringback.rest.endpoint import Call, Endpoint, Shape, Work
@@ -41,9 +42,15 @@ def _named(call: Call) -> Reply:
     return _file(call.path["file"])
 
 
+def _to_docs(call: Call) -> Reply:
+    prefix = urlsplit(call.services.settings.public_url).path.rstrip("/")
+    return Reply(302, headers={"Location": f"{prefix}/docs"})
+
+
 def endpoints() -> tuple[Endpoint, ...]:
     row = partial(Endpoint, "GET", shape=Shape.FILE, answer=CONTENT_TYPES["html"], open=True, work=Work.OWN)
     return (
+        Endpoint("GET", "/", "To that page", _to_docs, Shape.EMPTY, 302, open=True, work=Work.OWN),
         row("/docs", "The API, to browse and to try", lambda _: _file("index.html")),
         row("/docs/{file}", "A file of that page", _named),
     )
