@@ -13,7 +13,7 @@ SOURCE = Path(__file__).parent.parent / "src"
 
 PURE = ("errors", "calls", "sip", "record", "query", "rest.access")
 """Reads no clock, no file, no database; the same input gives the same answer."""
-IMPURE = set("asyncio os pathlib random secrets shutil sqlite3 subprocess tempfile threading time".split())
+IMPURE = {"asyncio", "os", "pathlib", "random", "secrets", "sqlite3", "subprocess", "tempfile", "threading", "time"}
 
 _ROOMS = {
     # what things are
