@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ringback import demo
-from ringback.importers import IMPORTERS, Options
+from ringback.importers import IMPORTERS, Options, Refusal
 from tests.api import Api
 from tests.importers.master_csv import run
 
@@ -43,4 +43,5 @@ def test_a_damaged_capture_gives_what_came_before_the_damage(api: Api, tmp_path:
     assert summary.warnings == ["1 × file ends inside a record"]
     nothing = tmp_path / "nothing.pcap"
     nothing.write_text("no capture " * 20)
-    assert run(api, "pcap", nothing).warnings == ["1 × not a capture file or damaged"]
+    summary = run(api, "pcap", nothing)
+    assert (summary.warnings, summary.refused) == ([], [Refusal(str(nothing), "not a capture file or damaged")])

@@ -7,6 +7,7 @@ from typing import Any
 
 from ringback.importers import recordings as importer
 from ringback.importers.audio import RESERVED_S
+from ringback.store import cdrs
 from tests.api import Api
 from tests.importers.master_csv import inbound, line, run, written
 from tests.media.sounds import converted, frequency, heard, tone
@@ -94,6 +95,31 @@ def test_what_cannot_be_used_is_told_and_stops_nothing(api: Api, tmp_path: Path)
     assert "1700000000.1" in reasons["2"]
     assert "link" in reasons["4"]
     assert len(blobs(api)) == 1
+
+
+def test_a_folder_with_nothing_to_read_is_refused(api: Api, tmp_path: Path) -> None:
+    folder = folder_of(tmp_path)
+    (folder / "notes.txt").write_text("no audio")
+    for kind, what in {"recordings": "audio", "voicemail": "message"}.items():
+        (refusal,) = run(api, kind, folder).refused
+        assert (refusal.where, refusal.reason) == (str(folder), f"there is no {what} in this folder or below it")
+
+
+def test_a_recording_whose_call_was_deleted_is_the_calls_again_once_that_is_imported_anew(
+    api: Api, tmp_path: Path
+) -> None:
+    (cdr,) = call(api, tmp_path)
+    folder = folder_of(tmp_path)
+    tone(folder / f"{UNIQUEID}.wav")
+    run(api, "recordings", folder)
+    api.services.database.write(lambda db: cdrs.delete(db, api.acme, [cdr["id"]]))
+    (anew,) = call(api, tmp_path)
+    summary = run(api, "recordings", folder)
+    assert (summary.new, summary.known) == (0, 1)
+    sql = "SELECT cdr_id, live_id FROM monitors WHERE customer_id = :customer"
+    linked = api.services.database.read(lambda db: db.all(sql, {"customer": api.acme}))
+    assert linked == [(anew["id"], anew["live_id"])]
+    assert anew["id"] != cdr["id"]
 
 
 def test_calls_of_another_customer_are_not_found(api: Api, tmp_path: Path) -> None:

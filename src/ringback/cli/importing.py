@@ -14,7 +14,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from ringback.cli import console
+from ringback.cli import console, places
 from ringback.cli.console import Config
 from ringback.errors import UsageError
 from ringback.importers import IMPORTERS, Options, Summary
@@ -72,10 +72,11 @@ def run(
     importer = IMPORTERS.get(kind)
     if importer is None:
         raise UsageError(f"{kind!r} is nothing that can be imported; there are {', '.join(sorted(IMPORTERS))}.")
+    zone, named = places.time_zone(time_zone), country and places.country(country)
     bar = Bar()
     with console.opened(config) as services:
         owner, its_country = _customer(services, customer_id)
-        options = Options(time_zone=time_zone, country=country or its_country)
+        options = Options(time_zone=zone, country=named or its_country)
         try:
             summary = importer.run(services, owner, path, options, bar)
         finally:

@@ -37,7 +37,7 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
         try:
             lines = parse(file, options)
         except ValueError as error:
-            raise UsageError(f"{options.time_zone!r} is no time zone: {error}.") from None
+            raise UsageError(f"The PBX's clock: {error}.") from None
         with _uncollected():
             while lot := list(islice(lines, BATCH)):
                 _store(services.database, customer_id, list(_usable(lot, summary)), who, summary)

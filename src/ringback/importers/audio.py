@@ -7,7 +7,7 @@ key of its source and stores under the same id again.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
@@ -116,6 +116,12 @@ def audio_files(folder: Path, summary: Summary) -> list[Path]:
             elif file.suffix.lower() in SUFFIXES:
                 found.append(file)
     return sorted(found)
+
+
+def refuse_nothing(files: Sequence[Path], folder: Path, what: str, summary: Summary) -> None:
+    """A folder without any is most likely the wrong one."""
+    if not files and not summary.refused_in_all:
+        summary.refuse(str(folder), f"there is no {what} in this folder or below it")
 
 
 def content_hash(file: Path) -> str:

@@ -28,6 +28,8 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
     with watched(path, progress) as file:
         sessions = media_sessions(capture.read(cast(BinaryIO, file), report))
     summary = Summary(read=len(sessions), noted=report.skipped.copy())
+    if not report.read and summary.noted.pop(capture.FOREIGN, 0):
+        summary.refuse(str(path), capture.FOREIGN)
     if report.cut:
         summary.noted["packets that the capture had cut short"] = report.cut
     left = iter(sessions)

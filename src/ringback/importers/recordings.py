@@ -5,15 +5,15 @@ Where that call had several hops it belongs to the one that talked longest.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ringback.importers.audio import Keeper, Shelf, audio_files, content_hash
+from ringback.importers.audio import Keeper, Shelf, audio_files, content_hash, refuse_nothing
 from ringback.importers.importer import Importer, Options, Progress, Summary
 from ringback.media.encoder import Encoder
 from ringback.services import Services
-from ringback.store import schema
+from ringback.store import rows, schema
 from ringback.store.database import Db, first
 
 MONITORS = Shelf(schema.monitors, "monitors")
@@ -41,6 +41,7 @@ HELP = (
 def run(services: Services, customer_id: int, path: Path, _: Options, progress: Progress) -> Summary:
     summary = Summary()
     files = audio_files(path, summary)
+    refuse_nothing(files, path, "audio", summary)
     progress.start(len(files), "files")
     with Encoder() as encoder:
         keeper = Keeper(services, customer_id, MONITORS, encoder, summary)
@@ -55,15 +56,25 @@ def _take(services: Services, customer_id: int, file: Path, keeper: Keeper, summ
     names = list(uniqueids(file))
     call = services.database.read(lambda db: _call(db, customer_id, names))
     if call is None:
-        named = " or ".join(names) if names else "a uniqueid"
-        summary.refuse(str(file), f"no call is known by {named}, from its name")
+        named = " or ".join(map(repr, names))
+        summary.refuse(str(file), f"no call has the uniqueid {named} (taken from the file name)")
         return
     uniqueid, row = call
     source_key = f"recording:{uniqueid[:200]}/{content_hash(file)}"
     if keeper.is_known(source_key):
         summary.known += 1
+        services.database.write(lambda db: _link(db, customer_id, source_key, row))
     else:
         keeper.keep(file, source_key, row)
+
+
+def _link(db: Db, customer_id: int, source_key: str, row: Mapping[str, Any]) -> None:
+    """A recording outlives its call; when the call comes in anew, it is the recording's again."""
+    sql = "SELECT id FROM monitors WHERE customer_id = :customer AND source_key = :key AND cdr_id IS NULL"
+    unlinked = first(db, sql, {"customer": customer_id, "key": source_key})
+    if unlinked is not None:
+        changes = {name: row[name] for name in ("cdr_id", "live_id")}
+        rows.update(db, schema.monitors, customer_id, unlinked[0], changes)
 
 
 def uniqueids(file: Path) -> Iterator[str]:

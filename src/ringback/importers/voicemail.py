@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ringback.calls import numbers
-from ringback.importers.audio import Keeper, Shelf, content_hash
+from ringback.importers.audio import Keeper, Shelf, content_hash, refuse_nothing
 from ringback.importers.audio import audio_files as files_below
 from ringback.importers.importer import Importer, Options, Progress, Summary
 from ringback.importers.parties import parties
@@ -51,6 +51,7 @@ class Unusable(Exception):
 def run(services: Services, customer_id: int, path: Path, options: Options, progress: Progress) -> Summary:
     summary = Summary()
     messages = _messages(path, summary)
+    refuse_nothing(messages, path, "message", summary)
     who = services.database.read(lambda db: parties(db, customer_id, options.country))
     progress.start(len(messages), "files")
     with Encoder() as encoder:

@@ -36,6 +36,10 @@ class Report:
     skipped: Counter[str] = field(default_factory=Counter)
 
 
+FOREIGN = "not a capture file or damaged"
+"""The reason in a report when what was read, perhaps from the first byte on, is no capture."""
+
+
 class _DamagedError(Exception):
     """The file cannot be read beyond this point; its text says why."""
 
@@ -117,7 +121,7 @@ def _records(file: _Input) -> Iterator[Record]:
     try:
         yield from _pcapng(file) if file.magic == _SECTION else _pcap(file)
     except (dpkt.Error, ValueError, struct.error) as error:
-        raise _DamagedError("not a capture file or damaged") from error
+        raise _DamagedError(FOREIGN) from error
 
 
 def _pcap(file: _Input) -> Iterator[Record]:
@@ -151,7 +155,7 @@ def _skip_section(file: _Input, head: bytes) -> str:
     """Reads a section header to its end; the byte order of the section as ``struct`` writes it."""
     order = "<" if (mark := file.read(4)) == b"\x4d\x3c\x2b\x1a" else ">"
     if order == ">" and mark != b"\x1a\x2b\x3c\x4d":
-        raise _DamagedError("not a capture file or damaged")
+        raise _DamagedError(FOREIGN)
     file.read(struct.unpack(order + "I", head[4:])[0] - 12)
     return order
 
