@@ -69,6 +69,17 @@ def test_a_query_that_no_index_serves_ends_with_a_hint(start: Callable[..., Api]
     assert "Narrow the dates" in answer.json["message"]
 
 
+def test_a_wipe_by_what_no_index_serves_is_slow_but_done(start: Callable[..., Api]) -> None:
+    api = start(query_timeout_s=0.05)
+    for lot in range(10):
+        add(api, *(call(1_000_000_000 + lot * 1_000 + n, info="hay") for n in range(1_000)))
+    every = filter_text(*(("info", "notlike", f"needle {n}") for n in range(80)))
+    assert is_retry_later(api.admin.get("/cdrs", filter=every))
+    assert api.admin.delete("/cdrs", filter=every).status == 204
+    assert api.admin.get("/cdrs").json["total"] == 0
+    assert [entry["details"]["count"] for entry in api.admin.listed("/auditlog", ("action", "eq", "wipe"))] == [None]
+
+
 def test_an_object_store_that_is_away_is_503_and_the_rest_goes_on(api: Api, settings: Settings) -> None:
     folder = Path(settings.blobs_url())
     assert api.nobody.get("//readyz").status == 200

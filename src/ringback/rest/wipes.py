@@ -1,10 +1,11 @@
 """`DELETE /collection`: a job that the crash of a server does not stop, and the row that asks for it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from ringback.errors import Fault, FiltrationError
+from ringback.errors import Fault, FiltrationError, TooSlow
 from ringback.jobs import queue
 from ringback.query import Condition, Query, parse_filter
 from ringback.record import Attribute
@@ -30,8 +31,9 @@ def cleared(path: str, resource: Resource, remove: Remove, status: int, summary:
     """Everything, or what `filter` matches. 204: gone when answered; 202: goes in the background."""
 
     def handler(call: Call) -> replies.Reply:
-        text = _filter(call)
-        job = call.services.database.write(lambda db: _ask(call, db, resource, path, text, claimed=status == 204))
+        text = _filter(call, resource)
+        count = _count(call, resource, text)
+        job = call.services.database.write(lambda db: _ask(call, db, resource, path, text, count, status == 204))
         if status == 204:
             _run(call.services, resource, remove, job)
             call.services.database.write(lambda db: queue.finish(db, job.id))
@@ -59,7 +61,7 @@ def run(endpoints: dict[str, WipeEndpoint], services: Services, job: queue.Job) 
     _run(services, endpoint.resource, endpoint.remove, job)
 
 
-def _filter(call: Call) -> str | None:
+def _filter(call: Call, resource: Resource) -> str | None:
     """The filter's text; any other parameter is refused, so that a misspelt one never wipes all."""
     others = sorted({name for name, _ in call.params} - {"filter"})
     if others:
@@ -68,45 +70,53 @@ def _filter(call: Call) -> str | None:
     if not call.params:
         return None
     text = call.params[-1][1]
-    if not parse_filter(text, _known(call)):
+    if not parse_filter(text, _known(call, resource)):
         raise FiltrationError(f"{FiltrationError.message}: the filter is empty", [Fault("filter", "Give an entry.")])
     return text
 
 
-def _known(call: Call) -> Mapping[str, Attribute]:
+def _known(call: Call, resource: Resource) -> Mapping[str, Attribute]:
     """What the caller may filter by."""
-    assert call.endpoint.resource is not None
-    hidden = call.endpoint.resource.hidden_from(call.caller)
-    known = call.endpoint.resource.listing.attributes()
-    return {name: attribute for name, attribute in known.items() if name not in hidden}
+    hidden = resource.hidden_from(call.caller)
+    return {name: each for name, each in resource.listing.attributes().items() if name not in hidden}
 
 
-def _conditions(resource: Resource, args: Any) -> tuple[Condition, ...]:
+def _count(call: Call, resource: Resource, text: str | None) -> int | None:
+    """How many match, for the audit log; None when counting them takes too long."""
+    query = Query(conditions=parse_filter(text, _known(call, resource)), limit=1)
+    lists, bound = call.services.lists, call.bound()
+    try:
+        return call.services.database.read(lambda db: lists.page(db, resource.listing, bound, query))[1]
+    except TooSlow:
+        return None
+
+
+def _conditions(resource: Resource, args: Mapping[str, Any]) -> tuple[Condition, ...]:
     known = resource.listing.attributes()
     return (*parse_filter(args["filter"], known), Condition(known["id"], "lte", args["up_to"]))
 
 
-def _ask(call: Call, db: Db, resource: Resource, path: str, text: str | None, *, claimed: bool) -> queue.Job:
+def _ask(
+    call: Call, db: Db, resource: Resource, path: str, text: str | None, count: int | None, claimed: bool
+) -> queue.Job:
     assert resource.listing.table is not None
     highest = f'SELECT max(id) FROM "{resource.listing.table.name}" WHERE customer_id = :customer'
     args = {"collection": path, "filter": text, "up_to": value(db, highest, {"customer": call.customer_id}) or 0}
     call.transaction = db
-    query = Query(conditions=parse_filter(text, _known(call)), limit=1)
-    _, total = call.services.lists.page(db, resource.listing, call.bound(), query)
-    call.audit("wipe", resource.record.__name__, filter=text, count=total)
+    call.audit("wipe", resource.record.__name__, filter=text, count=count)
     job_id = queue.enqueue(db, call.customer_id, KIND, args, now=call.now, claimed=claimed)
     return queue.Job(job_id, call.customer_id, KIND, args, attempts=1)
 
 
 def _run(services: Services, resource: Resource, remove: Remove, job: queue.Job) -> None:
+    """Matches are looked for outside of the write transactions: where no index helps, that takes long."""
     conditions = _conditions(resource, job.args)
     bound = {"customer": job.customer_id, "me": 0, "me_text": "", "sees_all": 1}
 
-    def step(db: Db) -> bool:
-        ids = services.lists.matching_ids(db, resource.listing, bound, conditions, STEP)
-        remove(db, job.customer_id, ids)
-        queue.renew(db, job.id, services.clock())
-        return len(ids) == STEP
+    while ids := services.lists.matching_ids(services.database, resource.listing, bound, conditions, STEP):
+        services.database.write(partial(_step, services, remove, job, ids))
 
-    while services.database.write(step):
-        pass
+
+def _step(services: Services, remove: Remove, job: queue.Job, ids: Sequence[int], db: Db) -> None:
+    remove(db, job.customer_id, ids)
+    queue.renew(db, job.id, services.clock())

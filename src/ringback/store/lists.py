@@ -107,14 +107,14 @@ class Lists:
         return database.stream(sql, {**bound, **statement.values(query.conditions)}, STREAM_ROWS)
 
     def matching_ids(
-        self, db: Db, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition], n: int
+        self, database: Database, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition], n: int
     ) -> list[int]:
-        """Up to `n` ids of matches, for wipes in steps."""
-        statement = Statement(db.engine, listing)
+        """Up to `n` ids of matches, for wipes in steps; without the time limit of requests."""
+        statement = Statement(database.engine, listing)
         own_id = listing.expression(listing.attributes()["id"])
         sql = f"SELECT {own_id} FROM {statement.source} WHERE {statement.where(conditions)} LIMIT :limit"
-        rows = db.all(sql, {**bound, **statement.values(conditions), "limit": n})
-        return [row[0] for row in rows]
+        with database.stream(sql, {**bound, **statement.values(conditions), "limit": n}, n) as lots:
+            return [row[0] for row in next(lots, [])]
 
     # -- one page -----------------------------------------------------------------------------------------------------
 
