@@ -8,7 +8,7 @@ import pytest
 
 from ringback.jobs import drop_blobs
 from ringback.query import parse
-from ringback.resources.history import calltracking, cdrs
+from ringback.resources.history import calltracking, cdrs, conversations
 from ringback.store import callbacks, cdr_links, rows, schema
 from ringback.store import cdrs as stored
 from ringback.store.database import Db, Params, Row
@@ -66,6 +66,9 @@ WORK: dict[str, Callable[[Db], object]] = {
     "MSDRs of about that time": lambda db: cdr_links.link_near(db, CUSTOMER, [1_000_000_000]),
     "CDRs by ids": lambda db: Lists().some(db, cdrs.ALL, BOUND, [1, 2]),
     "a user's CDRs by ids": lambda db: Lists().some(db, cdrs.OF_USER, BOUND, [1, 2]),
+    "recordings of a call": lambda db: db.all(
+        f"SELECT {conversations.CALL.listing.sql['monitor_id']} FROM cdrs t WHERE t.id = :me", BOUND
+    ),
     "CDRs by a part of a number": searched(cdrs.ALL),
     "a user's CDRs by a part of a number": searched(cdrs.OF_USER),
     "tracked CDRs by a part of a number": searched(calltracking.CDRS.listing),

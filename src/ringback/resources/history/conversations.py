@@ -41,8 +41,9 @@ _NO_NUMBER = "CAST(NULL AS BIGINT)"
 def _monitor(column: str) -> str:
     """Of the first recording of the call, whichever hop it was made on."""
     return (
-        f"(SELECT m.{column} FROM cdrs h JOIN monitors m ON m.customer_id = h.customer_id AND m.cdr_id = h.id"
-        " WHERE h.customer_id = t.customer_id AND h.root_live_id = t.live_id ORDER BY m.id LIMIT 1)"
+        f"(SELECT m.{column} FROM cdrs h CROSS JOIN monitors m"  # CROSS: SQLite goes from the few hops to theirs
+        " WHERE h.customer_id = t.customer_id AND h.root_live_id = t.live_id"
+        " AND m.customer_id = t.customer_id AND m.cdr_id = h.id ORDER BY m.id LIMIT 1)"
     )
 
 
