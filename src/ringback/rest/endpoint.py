@@ -13,7 +13,7 @@ from ringback.rest import bodies
 from ringback.rest.access import ADMINISTRATORS, EVERYBODY, Caller, Policy, Role
 from ringback.rest.replies import Reply
 from ringback.services import Services
-from ringback.store import audit
+from ringback.store import audit, rows
 from ringback.store.database import Db
 from ringback.store.listing import Listing
 
@@ -147,8 +147,12 @@ class Call:
         return bodies.decode(self.raw, patch, partial=partial, ignored=(*self._read_only(), *ignored))
 
     def bulk(self, patch: type[P], *, ignored: Sequence[str] = ()) -> list[tuple[int, P]]:
-        """The elements of a bulk PATCH as (id, what to change), in order."""
-        return bodies.decode_bulk(self.raw, patch, ignored=(*self._read_only(), *ignored))
+        """The elements of a bulk PATCH as (id, what to change), in order; their rows are locked."""
+        found = bodies.decode_bulk(self.raw, patch, ignored=(*self._read_only(), *ignored))
+        table = self.endpoint.resource.listing.table if self.endpoint.resource is not None else None
+        if table is not None:
+            rows.lock(self.db, table, self.customer_id, [record_id for record_id, _ in found])
+        return found
 
     def _read_only(self) -> Sequence[str]:
         return self.endpoint.resource.record.__struct_fields__ if self.endpoint.resource is not None else ()

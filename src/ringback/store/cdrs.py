@@ -63,6 +63,7 @@ def _user(party: str | None) -> int | None:
 
 def delete(db: Db, customer_id: int, ids: Sequence[int]) -> None:
     """Deletes CDRs and their notes. Recordings, MSDRs, statement lines and what led to a callback stay, unlinked."""
+    rows.lock(db, schema.cdrs, customer_id, ids)
     bound = {"customer": customer_id, "ids": list(ids)}
     if db.engine == "sqlite":
         numbers = db.all(f"SELECT id, src, dst FROM cdrs WHERE {rows.by_ids(db)}", bound)

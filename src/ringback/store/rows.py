@@ -50,7 +50,10 @@ def update(db: Db, table: Table, customer_id: int, row_id: int, changes: Mapping
     """Changes one row; counts follow when a counted attribute changes."""
     if not changes:
         return
-    before = _counted_rows(db, table, customer_id, [row_id]) if _touches_counts(table, changes) else []
+    before: list[dict[str, Any]] = []
+    if _touches_counts(table, changes):
+        lock(db, table, customer_id, [row_id])
+        before = _counted_rows(db, table, customer_id, [row_id])
     sets = ", ".join(f'"{name}" = :{name}_' for name in changes)
     params = {f"{name}_": value for name, value in changes.items()}
     sql = f'UPDATE "{table.name}" SET {sets} WHERE customer_id = :customer AND id = :id'
@@ -62,10 +65,21 @@ def update(db: Db, table: Table, customer_id: int, row_id: int, changes: Mapping
 
 def delete(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> None:
     """Deletes the customer's rows of these ids; counts follow."""
+    lock(db, table, customer_id, ids)
     gone = _counted_rows(db, table, customer_id, ids)
     sql = f'DELETE FROM "{table.name}" WHERE {by_ids(db)}'
     db.run(sql, {"customer": customer_id, "ids": list(ids)})
     count(db, table, customer_id, gone, -1)
+
+
+def lock(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> None:
+    """Keeps these rows from other transactions until the end of this one: what is read of them afterwards stays true.
+
+    All in one order, so that two transactions cannot wait for each other. SQLite has one writer, and needs nothing.
+    """
+    if db.engine == "postgres":
+        sql = f'SELECT 1 FROM "{table.name}" WHERE {by_ids(db)} ORDER BY id FOR UPDATE'
+        db.all(sql, {"customer": customer_id, "ids": list(ids)})
 
 
 def by_ids(db: Db) -> str:

@@ -61,6 +61,7 @@ def written(
     """Updates the row, or makes one with what is not given from `defaults`; returns its id."""
     if record_id is None:
         return rows.insert(call.db, table, call.customer_id, [{**defaults, **columns}])[0]
+    rows.lock(call.db, table, call.customer_id, [record_id])  # members follow, and two lists of them must not mix
     rows.update(call.db, table, call.customer_id, record_id, columns)
     return record_id
 

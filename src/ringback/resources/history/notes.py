@@ -38,6 +38,7 @@ OF_CDR = Listing("notes of a cdr", Note, schema.cdr_notes, newest="created_at", 
 
 def _add(call: Call) -> replies.Reply:
     cdr_id = call.path["id"]
+    rows.lock(call.db, schema.cdrs, call.customer_id, [cdr_id])
     call.find(CDRS, cdr_id)
     row = {
         "cdr_id": cdr_id,
@@ -54,6 +55,7 @@ def _add(call: Call) -> replies.Reply:
 def _remove(call: Call) -> replies.Reply:
     """By its author or an administrator."""
     cdr_id, note_id = call.path["id"], call.path["note_id"]
+    rows.lock(call.db, schema.cdrs, call.customer_id, [cdr_id])
     call.find(CDRS, cdr_id)
     sql = "SELECT user_id FROM cdr_notes WHERE customer_id = :customer AND cdr_id = :cdr AND id = :note"
     author = value(call.db, sql, {"customer": call.customer_id, "cdr": cdr_id, "note": note_id})
