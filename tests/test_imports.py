@@ -42,7 +42,7 @@ _ROOMS = {
     "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
     "resources": "errors calls sip record query rest.access settings mail media store jobs identity rest",
     "importers": "errors calls sip media store services jobs",
-    "pages": "errors settings metrics store rest resources",
+    "pages": "errors settings metrics store jobs rest resources",
     "demo": "record store services identity rest resources importers",
     # the process
     "jobs.kinds": "jobs identity rest",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ringback.store import rows, schema
-from ringback.store.database import Db, first
+from ringback.store.database import Db, first, value
 
 LEASE_S = 15
 ATTEMPTS = 5
@@ -66,6 +66,11 @@ def claim(db: Db, now: int) -> Job | None:
     """
     row = first(db, sql, {"now": now, "until": now + LEASE_S})
     return None if row is None else Job(row[0], row[1], row[2], json.loads(row[3]), row[4])
+
+
+def due(db: Db, now: int) -> int:
+    """How many jobs could run and wait."""
+    return int(value(db, "SELECT count(*) FROM jobs WHERE state = 'waiting' AND run_at <= :now", {"now": now}))
 
 
 def renew(db: Db, job_id: int, now: int) -> None:

@@ -20,14 +20,13 @@ Run = Callable[[Services, queue.Job], None]
 
 
 class Workers:
-    """Call `wake` after enqueueing to skip the wait. `stop` lets running jobs reach the end of their step."""
+    """`stop` lets running jobs reach the end of their step."""
 
     def __init__(self, services: Services, kinds: Mapping[str, Run], metrics: Metrics, threads: int = 2) -> None:
         self.services = services
         self.kinds = kinds
         self.metrics = metrics
         self._stopping = threading.Event()
-        self._wake = threading.Event()
         self._running: set[int] = set()
         self._threads = [threading.Thread(target=self._loop, name=f"job-{n}", daemon=True) for n in range(threads)]
         self._threads.append(threading.Thread(target=self._keep, name="job-leases", daemon=True))
@@ -38,12 +37,8 @@ class Workers:
 
     def stop(self) -> None:
         self._stopping.set()
-        self._wake.set()
         for thread in self._threads:
             thread.join(timeout=10)
-
-    def wake(self) -> None:
-        self._wake.set()
 
     def run_one(self) -> bool:
         """Claims and runs one job; False when none was due."""
@@ -79,15 +74,13 @@ class Workers:
     def _loop(self) -> None:
         while not self._stopping.is_set():
             if not self._try_one():
-                self._wake.wait(POLL_S)
-                self._wake.clear()
+                self._stopping.wait(POLL_S)
 
     def _try_one(self) -> bool:
         try:
             return self.run_one()
         except RingbackError as error:
             log.warning("jobs wait for the database", error=str(error))
-            self._stopping.wait(POLL_S)
             return False
 
     def _keep(self) -> None:

@@ -1,8 +1,10 @@
 """`/healthz`: the process lives. `/readyz`: it can answer. `/metrics`: for Prometheus, with its own token."""
 
 import hmac
+from contextlib import suppress
 
-from ringback.errors import Forbidden, Unauthorized
+from ringback.errors import Forbidden, Unauthorized, Unavailable
+from ringback.jobs import queue
 from ringback.metrics import Metrics
 from ringback.rest import replies
 from ringback.rest.endpoint import Call, Endpoint, Shape, Work
@@ -30,6 +32,8 @@ def endpoints(metrics: Metrics) -> tuple[Endpoint, ...]:
         given = call.headers.get("authorization", "").removeprefix("Bearer ")
         if not hmac.compare_digest(given.encode(), expected.encode()):
             raise Unauthorized("Send the metrics_token as a Bearer token.")
+        with suppress(Unavailable):  # the other numbers say so
+            metrics.waiting.set(call.services.database.read(lambda db: queue.due(db, call.now)))
         return replies.Reply(200, metrics.text(), TEXT)
 
     return (
