@@ -67,13 +67,6 @@ class Lists:
         span = span_of(listing, bound, conditions)
         return self._total(db, listing, bound, conditions, span), span
 
-    def get(
-        self, db: Db, listing: Listing, bound: Mapping[str, Any], row_id: int, hidden: frozenset[str] = frozenset()
-    ) -> Record | None:
-        """The customer's row of this id that `where` lets through, or None."""
-        found = self.some(db, listing, bound, [row_id], hidden)
-        return found[0] if found else None
-
     def some(
         self,
         db: Db,
