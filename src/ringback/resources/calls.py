@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ringback.calls.numbers import digits, normal
 from ringback.errors import Fault, Forbidden, Invalid, NoPhoneOnline
@@ -67,7 +67,7 @@ class LiveCall(Record):
 
 
 class Origination(Patch):
-    to: RequiredName
+    to: Annotated[RequiredName, Meta(description="a number or an extension")]
     from_: Id | UnsetType | None = msgspec.field(default=UNSET, name="from")
     caller_id: Name | UnsetType | None = UNSET
 

@@ -95,7 +95,7 @@ class Website(CallMeBackSetting):
 class SettingPatch(Patch):
     name: RequiredName
     ddi_e164: Digits | Number
-    button_id: Id | UnsetType | None = UNSET
+    button_id: Annotated[Id, Meta(description="of /callmeback/buttons")] | UnsetType | None = UNSET
     position: Position | UnsetType = UNSET
     floating_icon: Flag | UnsetType = UNSET
     culture: Culture | UnsetType = UNSET
@@ -107,11 +107,21 @@ class SettingPatch(Patch):
     title: Name | UnsetType | None = UNSET
     allowed_domains: Texts | UnsetType = UNSET
     dial_first: DialFirst | UnsetType = UNSET
-    time_zone: Name | UnsetType = UNSET
-    hours: Object | UnsetType | None = UNSET
-    holidays: Texts | UnsetType = UNSET
+    time_zone: Annotated[Name, Meta(description="an IANA name, such as Europe/Warsaw")] | UnsetType = UNSET
+    hours: (
+        Annotated[
+            Object,
+            Meta(
+                description="when somebody answers, by day (mon to sun); a day that is missing is closed",
+                examples=[{"mon": [["09:00", "12:30"], ["13:30", "17:00"]]}],
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    holidays: Annotated[Texts, Meta(description="closed days, YYYY-MM-DD")] | UnsetType = UNSET
     daily_spend: Amount | UnsetType | None = UNSET
-    max_duration: Seconds | UnsetType | None = UNSET
+    max_duration: Annotated[Seconds, Meta(description="seconds")] | UnsetType | None = UNSET
     chat_enabled: Flag | UnsetType = UNSET
 
 

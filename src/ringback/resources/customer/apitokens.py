@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ringback.errors import NotFound
 from ringback.identity import tokens
@@ -31,8 +31,12 @@ class ApiToken(Record):
 class ApiTokenBody(Patch):
     """`expiry`: seconds without a request after which the token dies; 0 or null: never."""
 
-    name: RequiredName
-    expiry: Count | UnsetType | None = UNSET
+    name: Annotated[RequiredName, Meta(description="one of a name per user")]
+    expiry: (
+        Annotated[Count, Meta(description="seconds without a request after which the token ends; 0 or null: never")]
+        | UnsetType
+        | None
+    ) = UNSET
 
 
 _LIVE = f"t.kind = '{tokens.API}' AND (t.expiry_s IS NULL OR :now - t.last_used_at <= t.expiry_s)"

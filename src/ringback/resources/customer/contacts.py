@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ringback.calls.numbers import digits
 from ringback.errors import Fault, Forbidden, Invalid
@@ -68,7 +68,9 @@ class ContactPatch(Patch):
     ext: Number | UnsetType | None = UNSET
     first_name: Name | UnsetType | None = UNSET
     last_name: Name | UnsetType | None = UNSET
-    global_: Flag | UnsetType = msgspec.field(name="global", default=UNSET)
+    global_: Annotated[Flag, Meta(description="whether everybody of the customer sees it")] | UnsetType = msgspec.field(
+        name="global", default=UNSET
+    )
     group_name: Name | UnsetType | None = UNSET
     labels: Labels | UnsetType | None = UNSET
     mobile: Number | UnsetType | None = UNSET
@@ -78,7 +80,7 @@ class ContactPatch(Patch):
     tel_1: Number | UnsetType | None = UNSET
     tel_2: Number | UnsetType | None = UNSET
     notes: Text | UnsetType | None = UNSET
-    rel_user_id: Id | UnsetType | None = UNSET
+    rel_user_id: Annotated[Id, Meta(description="the colleague that the contact is")] | UnsetType | None = UNSET
     user_id: Id | UnsetType | None = UNSET
     groups: Any = UNSET
     speed_dial_phone: Any = UNSET

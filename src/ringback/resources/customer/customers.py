@@ -41,11 +41,21 @@ class CustomerPatch(Patch):
     """`time_zone`: an IANA name. `retention`: kind of record → days."""
 
     name: RequiredName
-    cc: Country | UnsetType = UNSET
-    currency_iso: Currency | UnsetType = UNSET
+    cc: Annotated[Country, Meta(description="country, two letters (ISO 3166)")] | UnsetType = UNSET
+    currency_iso: Annotated[Currency, Meta(description="three letters (ISO 4217)")] | UnsetType = UNSET
     language: Language | UnsetType = UNSET
-    time_zone: Name | UnsetType = UNSET
-    retention: Object | UnsetType | None = UNSET
+    time_zone: Annotated[Name, Meta(description="an IANA name, such as Europe/Warsaw")] | UnsetType = UNSET
+    retention: (
+        Annotated[
+            Object,
+            Meta(
+                description=f"days that each kind is kept, of {', '.join(RETAINED)}; what is not named is kept for ever",
+                examples=[{"sip": 30, "monitors": 365}],
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
 
 
 CUSTOMERS = Resource(Listing("customers", Customer, schema.customers, customer='t."id"'))

@@ -28,7 +28,7 @@ class DdiPatch(Patch):
     """`e164` may be written as it is dialled in the customer's country. `number`: as people write it."""
 
     e164: Annotated[str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=NO_NUL), Wire(Kind.TEXT)]
-    number: Name | UnsetType | None = UNSET
+    number: Annotated[Name, Meta(description="as people write it")] | UnsetType | None = UNSET
     destination: Name | UnsetType | None = UNSET
     campaign_id: Id | UnsetType | None = UNSET
 

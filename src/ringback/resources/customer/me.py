@@ -59,7 +59,14 @@ class MePatch(Patch):
     cli: Number | UnsetType | None = UNSET
     dnd: Flag | UnsetType = UNSET
     password: Password | UnsetType = UNSET
-    old_password: Annotated[str, Meta(max_length=1000, pattern=NO_NUL), Wire(Kind.TEXT)] | UnsetType = UNSET
+    old_password: (
+        Annotated[
+            str,
+            Meta(max_length=1000, pattern=NO_NUL, description="the present one, which a new password needs beside it"),
+            Wire(Kind.TEXT),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 ME = Resource(

@@ -1,6 +1,9 @@
 """Setting a new password by mail, for those who have forgotten theirs (ours)."""
 
 from contextlib import suppress
+from typing import Annotated
+
+from msgspec import Meta
 
 from ringback import mail
 from ringback.errors import Fault, Invalid
@@ -18,8 +21,8 @@ class ForgotBody(Patch):
 
 
 class ResetBody(Patch):
-    token: Text
-    password: Text
+    token: Annotated[Text, Meta(description="the code from the mail; good for an hour")]
+    password: Annotated[Text, Meta(description="at least 10 characters")]
 
 
 def _forgot(call: Call) -> replies.Reply:

@@ -44,7 +44,7 @@ class QueuePatch(Patch):
     number: Number | UnsetType | None = UNSET
     users: Ids | QueueMembers | UnsetType | None = UNSET
     ring_strategy: Name | UnsetType | None = UNSET
-    ring_time: Count | UnsetType | None = UNSET
+    ring_time: Annotated[Count, Meta(description="seconds")] | UnsetType | None = UNSET
     skip_busy: Flag | UnsetType | None = UNSET
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import msgspec
+from msgspec import Meta
 
 from ringback.errors import NotFound
 from ringback.identity import login, tokens
@@ -21,8 +22,8 @@ class LoginBody(Patch):
 
 
 class CodeBody(Patch):
-    code: Text
-    nonce: Text
+    code: Annotated[Text, Meta(description="six digits from the app or the mail, or a recovery code")]
+    nonce: Annotated[Text, Meta(description="from the answer of POST /login")]
 
 
 class LoginAnswer(msgspec.Struct):

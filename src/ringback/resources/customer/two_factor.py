@@ -2,6 +2,8 @@
 
 from typing import Annotated, Literal
 
+from msgspec import Meta
+
 from ringback import mail
 from ringback.errors import Fault, Invalid, Unauthorized
 from ringback.identity import accounts, challenges, mails, second_factor, throttle
@@ -18,11 +20,11 @@ class MethodBody(Patch):
 
 
 class ConfirmBody(Patch):
-    code: Text
+    code: Annotated[Text, Meta(description="six digits, from the app or the mail")]
 
 
 class PasswordBody(Patch):
-    password: Text
+    password: Annotated[Text, Meta(description="the present password")]
 
 
 class Enrolment(Record):

@@ -48,11 +48,11 @@ Extension = Annotated[str, Meta(max_length=20, pattern=r"^[0-9*#]+" + END), Wire
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?" + END), Wire(Kind.TEXT)]
 Password = Annotated[
     str,
-    Meta(max_length=1000, pattern=NO_NUL, description="At least 10 characters; not the e-mail address or a name."),
+    Meta(max_length=1000, pattern=NO_NUL, description="at least 10 characters; neither the e-mail address nor a name"),
     Wire(Kind.TEXT),
 ]
 SecondFactor = Annotated[
-    Count, Meta(description="0 turns it off, for a user who has lost the phone. Users turn it on themselves.")
+    Count, Meta(description="0 turns it off, for a user who has lost the phone; users turn it on themselves")
 ]
 Roles = Annotated[
     list[Literal["administrator", "reception", "user"]], Meta(min_length=1, max_length=3), Wire(Kind.JSON)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Meta, UnsetType
 
 from ringback.calls.numbers import digits, normal
 from ringback.errors import Fault, Invalid
@@ -34,7 +34,9 @@ class CampaignPatch(Patch):
     """`numbers`: the customer's, as E.164 or as dialled in the customer's country. One in another campaign moves."""
 
     name: RequiredName
-    numbers: Texts | UnsetType = UNSET
+    numbers: (
+        Annotated[Texts, Meta(description="the customer's numbers; one in another campaign moves here")] | UnsetType
+    ) = UNSET
 
 
 CAMPAIGNS = Resource(Listing("campaigns", Campaign, schema.campaigns))
