@@ -104,10 +104,23 @@ def test_a_login_may_ask_for_a_second_factor() -> None:
     assert {"200", "202", "400"} <= set(operation("POST", "/login")["responses"])
 
 
+def test_the_document_opens_with_what_a_newcomer_needs() -> None:
+    text = spec()["info"]["description"]
+    for told in (*BASE_PATHS, "POST /login", "POST /apitokens", "X-Auth-Token", "`gte`", '"errors"'):
+        assert told in text
+
+
+def test_attributes_say_their_unit_where_the_name_does_not() -> None:
+    assert "seconds" in str(schema_of("ApiTokenBody")["properties"]["expiry"])
+    assert "10 characters" in str(schema_of("UserPatch")["properties"]["password"])
+    assert "days" in str(schema_of("CustomerPatchChange")["properties"]["retention"])
+
+
 def test_families_are_sorted_by_module() -> None:
     modules = {tag["name"]: tag["x-module"] for tag in spec()["tags"]}
     assert modules["cdrs"] == "history"
     assert modules["users"] == modules["sessions"] == "customer"
+    assert modules["twofactor"] == "customer"
     assert modules["callmeback/cdrs"] == modules["callmeback/settings"] == "callmeback"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
-from ringback.query import DEFAULT_LIMIT, MAX_LIMIT
+from ringback.query import DEFAULT_LIMIT, MAX_LIMIT, OPERATORS
 from ringback.record import attributes
 from ringback.rest.access import EVERYBODY
 from ringback.rest.endpoint import Endpoint, Shape
@@ -14,14 +14,37 @@ from ringback.rest.schemas import Schema, Schemas, is_upload, ref
 from ringback.rest.wipes import WipeEndpoint
 from ringback.settings import BASE_PATHS, Settings
 
-DESCRIPTION = """\
-Log in with `POST /login` and send the token as `X-Auth-Token`, or make one with `POST /apitokens`. Tokens also go with \
-HTTP Basic: `user id:token`, `e-mail:token` or `:token`.
+DESCRIPTION = f"""\
+All paths are below one of the base paths {", ".join(f"`{base}`" for base in BASE_PATHS)}, which are the same API.
 
-Collections answer `{"data": […], "total": n}`, where `total` counts all matches; single records answer \
-`{"data": {…}, "links": {}}`. Dates are UTC, `YYYY-MM-DD HH:MM:SS`. Every attribute of a record is always there; unknown \
-is null. In PATCH an absent attribute stays as it is and null clears it. A record of another customer answers 404 as an \
-unknown one does; an unknown method on a known path answers 405 with `Allow`.
+## A token
+
+`POST /login` with `email` and `password` answers a `user_token` for a session. A program has its own: `POST /apitokens`, \
+or `ringback token create` on the server. Send it as the header `X-Auth-Token`, or with HTTP Basic as `user id:token`, \
+`e-mail:token` or `:token`.
+
+    curl -H "X-Auth-Token: $RINGBACK_TOKEN" "$RINGBACK_URL/cdrs?limit=3"
+
+## Answers
+
+Collections answer `{{"data": […], "total": n}}`, where `total` counts all matches; single records answer \
+`{{"data": {{…}}, "links": {{}}}}`. Dates are UTC, `YYYY-MM-DD HH:MM:SS`. Every attribute of a record is always there; unknown \
+is null. In PATCH an absent attribute stays as it is and null clears it.
+
+## Filters
+
+`filter` is a JSON array of entries, all of which must hold; `value` is a text, a number, true, false or null. Operators \
+are {", ".join(f"`{name}`" for name in OPERATORS)}; without one it is `eq`. `sort=-id` orders descending; `page` and \
+`limit` (up to {MAX_LIMIT}) cut the list into pages. In a URL the JSON is percent-encoded, which curl does:
+
+    curl -G -H "X-Auth-Token: $RINGBACK_TOKEN" "$RINGBACK_URL/cdrs" \\
+      --data-urlencode 'filter=[{{"property": "calldate", "operator": "gte", "value": "2026-11-01 00:00:00"}}]'
+
+## Errors
+
+Every error is `{{"message": …, "errors": [{{"field", "message", "code"}}]}}` and names all faults at once. 401: no valid \
+token. 403: role or policy forbids it. A record of another customer answers 404 as an unknown one does; an unknown method \
+on a known path answers 405 with `Allow`.
 """
 
 _JSON = "application/json"
@@ -109,7 +132,10 @@ def _rights(row: Endpoint) -> str:
 def _tags(rows: Sequence[Endpoint]) -> dict[str, str]:
     """Path → family: the first segment (below `/callmeback` the second), or the file where a segment is no collection."""
     collections = {_segment(row.path) for row in rows if row.shape is Shape.COLLECTION}
-    return {row.path: _segment(row.path) if _segment(row.path) in collections else _home(row)[1] for row in rows}
+    return {
+        row.path: _segment(row.path) if _segment(row.path) in collections else _home(row)[1].replace("_", "")
+        for row in rows
+    }
 
 
 def _segment(path: str) -> str:

@@ -2,7 +2,7 @@
 
 import { el } from "./dom.js";
 import { matches, modulesOf } from "./model.js";
-import { familyList, operationView } from "./view.js";
+import { familyList, introduction, operationView } from "./view.js";
 
 const byId = (id) => document.getElementById(id);
 const [main, families, menu, token, base, find] = ["main", "families", "menu", "token", "base", "find"].map(byId);
@@ -41,13 +41,26 @@ async function start() {
 function showPage(spec, modules) {
   const all = modules.flatMap((each) => each.families);
   const wanted = decodeURIComponent(location.hash.slice(2));
-  const family = all.find((each) => each.name === wanted) ?? all[0];
+  const family = all.find((each) => each.name === wanted);
   const words = find.value.trim();
-  families.replaceChildren(...familyList(modules, words ? null : family.name));
-  const operations = words ? all.flatMap((each) => each.operations).filter((each) => matches(each, words)) : family.operations;
-  const title = words ? `${operations.length} found` : family.name;
+  families.replaceChildren(...familyList(modules, words ? null : (family?.name ?? "")));
+  if (words) {
+    const found = all.flatMap((each) => each.operations).filter((each) => matches(each, words));
+    showOperations(spec, `${found.length} found`, found);
+  } else if (family) {
+    showOperations(spec, family.name, family.operations);
+  } else {
+    showContent("Introduction", [introduction(spec)]);
+  }
+}
+
+function showOperations(spec, title, operations) {
+  showContent(title, operations.map((each) => operationView(spec, each, session)));
+}
+
+function showContent(title, parts) {
   document.title = `${title} – Ringback API`;
-  main.replaceChildren(el("h2", {}, title), ...operations.map((each) => operationView(spec, each, session)));
+  main.replaceChildren(el("h2", {}, title), ...parts);
 }
 
 start().catch((error) => main.replaceChildren(el("p", { className: "bad" }, `The page cannot be shown: ${error.message}`)));

@@ -11,6 +11,15 @@ export function el(name, properties = {}, ...children) {
   return element;
 }
 
+/** Headings (`## `), indented code and paragraphs, separated by empty lines. */
+export function article(text) {
+  return text.trim().split(/\n\n(?=\S)|\n\n(?= {4})/).map((part) => {
+    if (part.startsWith("## ")) return el("h3", {}, part.slice(3));
+    if (part.startsWith("    ")) return el("pre", { tabIndex: 0, className: "curl" }, part.replaceAll(/^ {4}/gm, ""));
+    return el("p", {}, prose(part.replaceAll("\n", " ")));
+  });
+}
+
 /** A text in which `words` in backquotes are code. */
 export function prose(text) {
   return text.split("`").map((part, index) => (index % 2 ? el("code", {}, part) : part));

@@ -48,10 +48,10 @@ function shown(answer) {
 
 function content(answer) {
   if (answer.json !== undefined) return [el("pre", { tabIndex: 0 }, pretty(answer.json))];
-  if (answer.text !== undefined) return [el("pre", { tabIndex: 0 }, answer.text)];
   if (!answer.size) return [];
   const href = URL.createObjectURL(answer.blob);
-  const save = el("a", { href, download: "answer" }, "Save the file");
+  const save = el("a", { href, download: answer.name }, "Save the file");
+  if (answer.text !== undefined) return [el("pre", { tabIndex: 0 }, answer.text), save];
   return answer.contentType.startsWith("audio/") ? [el("audio", { controls: true, src: href }), save] : [save];
 }
 

@@ -27,17 +27,34 @@ function quoted(text) {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** The request as a curl command; the token stands as $TOKEN, so that the line can be shown to others. */
+/** The request as a curl command; the token stands as a variable, so that the line can be shown to others. */
 export function curlOf(operation, url, body, contentType, withToken) {
   const parts = ["curl", ...(operation.method === "GET" ? [] : ["-X", operation.method]), quoted(url)];
-  if (withToken) parts.push('-H "X-Auth-Token: $TOKEN"');
+  if (withToken) parts.push('-H "X-Auth-Token: $RINGBACK_TOKEN"');
   if (contentType) parts.push("-H", quoted(`Content-Type: ${contentType}`));
   if (body instanceof File) parts.push("--data-binary", quoted(`@${body.name}`));
   else if (body) parts.push("--data-binary", quoted(body));
   return parts.join(" ");
 }
 
-/** Sends the request: {status, text} or {status, blob, contentType}, with how many milliseconds it took. */
+const EXTENSIONS = {
+  "audio/mpeg": "mp3",
+  "audio/wav": "wav",
+  "text/csv": "csv",
+  "text/plain": "txt",
+  "application/vnd.tcpdump.pcap": "pcap",
+};
+
+/** How to name a saved answer: as the server says, or else after its path and type. */
+function fileName(url, reply) {
+  const told = /filename="([^"]+)"/.exec(reply.headers.get("content-disposition") ?? "");
+  if (told) return told[1];
+  const path = new URL(url).pathname.replace(/\.\w+$/, "").split("/").slice(-2).join("-");
+  const type = (reply.headers.get("content-type") ?? "").split(";")[0].trim();
+  return `${path}.${EXTENSIONS[type] ?? "bin"}`;
+}
+
+/** Sends the request: {status, json}, or {status, blob, name} and the text if it is one, with the milliseconds it took. */
 export async function sent(operation, url, body, contentType, token) {
   const headers = {};
   if (token) headers["X-Auth-Token"] = token;
@@ -48,8 +65,8 @@ export async function sent(operation, url, body, contentType, token) {
   const blob = await reply.blob();
   const answer = { status: reply.status, contentType: type, size: blob.size, ms: Math.round(performance.now() - began) };
   if (type.startsWith("application/json")) return { ...answer, json: JSON.parse(await blob.text()) };
-  if (type.startsWith("text/")) return { ...answer, text: (await blob.text()).slice(0, SHOWN) };
-  return { ...answer, blob };
+  const file = { ...answer, blob, name: fileName(url, reply) };
+  return type.startsWith("text/") ? { ...file, text: (await blob.text()).slice(0, SHOWN) } : file;
 }
 
 /** A JSON answer, indented, cut where a page would get slow. */

@@ -1,20 +1,30 @@
 // Families, operations and schemas as elements.
 
-import { el, prose } from "./dom.js";
+import { article, el, prose } from "./dom.js";
 import { tryForm } from "./form.js";
 import { limits, resolved, typeName } from "./model.js";
 
-/** The list of families by module; `current` is marked. */
+/** The introduction and the families by module; `current` is marked: a name, "" for the introduction, null for none. */
 export function familyList(modules, current) {
-  return modules.map((each) =>
+  const sections = modules.map((each) =>
     el("section", {}, el("h2", {}, each.module), el("ul", {}, each.families.map((family) => familyLink(family, current)))),
   );
+  return [el("ul", {}, el("li", {}, link("", "Introduction", current))), ...sections];
 }
 
 function familyLink(family, current) {
-  const properties = family.name === current ? { "aria-current": "page" } : {};
   const count = el("span", { className: "count" }, String(family.operations.length));
-  return el("li", {}, el("a", { href: `#/${family.name}`, ...properties }, family.name, count));
+  return el("li", {}, link(family.name, family.name, current, count));
+}
+
+function link(name, text, current, ...more) {
+  const properties = name === current ? { "aria-current": "page" } : {};
+  return el("a", { href: `#/${name}`, ...properties }, text, ...more);
+}
+
+/** What the document says of the API as a whole. */
+export function introduction(spec) {
+  return el("div", { className: "introduction" }, article(spec.info.description));
 }
 
 /** An operation, closed until somebody opens it; what is inside is made then. */
