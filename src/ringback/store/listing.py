@@ -1,7 +1,7 @@
 """What a collection is to the store: which rows of which table make it, in which order, counted how."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Table
 
@@ -59,6 +59,12 @@ class Listing:
     def base(self) -> str:
         own = f"{self.customer} = :customer"
         return f"{own} AND {self.where}" if self.where else own
+
+    def own_by(self, column: str) -> "Listing":
+        """Of these rows those whose `column`, which is counted by value, is the caller."""
+        assert self.table is not None
+        tally = Tally(self.table.name, column, "me")
+        return replace(self, name=f"own {self.name}", where=f"t.{column} = :me", tally=tally)
 
     def day_attribute(self) -> str | None:
         """The attribute by whose day the rows are counted."""

@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 from ringback.record import ENUM, Id, Name, Number, Record, Text, WireTime
 from ringback.resources.history import cdrs
-from ringback.rest.access import Policy
 from ringback.rest.endpoint import Resource
 from ringback.rest.verbs import listed
 from ringback.store import schema
@@ -60,7 +59,7 @@ CDRS = Resource(
         cdrs.ALL, name="callmeback cdrs", where=_CALLED_BACK, tally=Tally("cdrs", "destination", fixed="callmeback")
     ),
     own=replace(_OWN_CDRS, where=f"{_OWN_CDRS.where} AND {_CALLED_BACK}", tally=None),
-    hidden_by={Policy.BILLING_DISABLED: frozenset({"rate", "charge"})},
+    hidden_by=cdrs.CDRS.hidden_by,
 )
 
 ENDPOINTS = (

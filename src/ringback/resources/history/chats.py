@@ -8,7 +8,7 @@ from ringback.rest.access import Policy
 from ringback.rest.endpoint import Resource
 from ringback.rest.verbs import listed, nested, shown
 from ringback.store import schema
-from ringback.store.listing import Listing, Tally
+from ringback.store.listing import Listing
 
 State = Annotated[Literal["WAITING", "ACTIVE", "ENDED", "MISSED", "OFFLINE"], ENUM]
 
@@ -33,18 +33,8 @@ class Chat(Record):
     website_id: Id | None
 
 
-CHATS = Resource(
-    Listing("chats", Chat, schema.chats, newest="created_at"),
-    own=Listing(
-        "own chats",
-        Chat,
-        schema.chats,
-        newest="created_at",
-        where="t.operator_id = :me",
-        tally=Tally("chats", "operator_id", "me"),
-    ),
-    closed_by=frozenset({Policy.CHAT_DISABLED}),
-)
+ALL = Listing("chats", Chat, schema.chats, newest="created_at")
+CHATS = Resource(ALL, own=ALL.own_by("operator_id"), closed_by=frozenset({Policy.CHAT_DISABLED}))
 OF_CHAT = Listing("chat's messages", ChatMsg, schema.chatmsgs, newest="created_at", where="t.chat_id = :parent")
 
 ENDPOINTS = (

@@ -69,11 +69,7 @@ def _arm(channel: str, object_class: str, table: Table, tally: Tally | None, sql
 
 
 def _own(arm: Arm, column: str) -> Arm:
-    assert arm.listing.table is not None
-    tally = Tally(arm.listing.table.name, column, "me")
-    return replace(
-        arm, listing=replace(arm.listing, name=f"own {arm.listing.name}", where=f"t.{column} = :me", tally=tally)
-    )
+    return replace(arm, listing=arm.listing.own_by(column))
 
 
 _call = _arm(

@@ -6,7 +6,7 @@ from ringback.record import ENUM, Column, Count, Id, Name, Object, Record, WireT
 from ringback.rest.endpoint import Resource
 from ringback.rest.verbs import dictionary, listed, shown
 from ringback.store import schema
-from ringback.store.listing import Listing, Tally
+from ringback.store.listing import Listing
 
 Type = Annotated[Literal["O", "I", "INTERNAL"], ENUM]
 Status = Annotated[Literal["INITIAL", "RINGING", "CONNECTED", "ON_HOLD", "ENDED"], ENUM]
@@ -30,17 +30,8 @@ class Mediasession(Record):
     quality: Object | None
 
 
-MEDIASESSIONS = Resource(
-    Listing("mediasessions", Mediasession, schema.mediasessions, newest="created_at"),
-    own=Listing(
-        "own mediasessions",
-        Mediasession,
-        schema.mediasessions,
-        newest="created_at",
-        where="t.user_id = :me",
-        tally=Tally("mediasessions", "user_id", "me"),
-    ),
-)
+ALL = Listing("mediasessions", Mediasession, schema.mediasessions, newest="created_at")
+MEDIASESSIONS = Resource(ALL, own=ALL.own_by("user_id"))
 
 ENDPOINTS = (
     listed("/mediasessions", MEDIASESSIONS, "The customer's media sessions; a plain user's own"),

@@ -35,7 +35,7 @@ from ringback.rest.wipes import cleared
 from ringback.settings import BASE_PATHS
 from ringback.store import rows, schema
 from ringback.store.database import Db
-from ringback.store.listing import Listing, Tally
+from ringback.store.listing import Listing
 
 Type = Annotated[Literal["O", "I", "M"], ENUM]
 Sentiment = Annotated[Literal["positive", "neutral", "negative"], ENUM]
@@ -117,18 +117,8 @@ class Link(Record):
     expires_at: WireTime
 
 
-MONITORS = Resource(
-    Listing("monitors", Monitor, schema.monitors, newest="timestamp"),
-    own=Listing(
-        "own monitors",
-        Monitor,
-        schema.monitors,
-        newest="timestamp",
-        where="t.user_id = :me",
-        tally=Tally("monitors", "user_id", "me"),
-    ),
-    closed_by=frozenset({Policy.RECORDINGS_DISABLED}),
-)
+ALL = Listing("monitors", Monitor, schema.monitors, newest="timestamp")
+MONITORS = Resource(ALL, own=ALL.own_by("user_id"), closed_by=frozenset({Policy.RECORDINGS_DISABLED}))
 
 
 def remove(db: Db, customer_id: int, ids: Sequence[int]) -> None:

@@ -6,7 +6,7 @@ from ringback.resources.history.traces import dumped, traced
 from ringback.rest.endpoint import Resource
 from ringback.rest.verbs import dictionary, listed, shown
 from ringback.store import captures, schema
-from ringback.store.listing import Listing, Tally
+from ringback.store.listing import Listing
 
 
 class Msdr(Record):
@@ -29,17 +29,8 @@ class Msdr(Record):
     quality: Object | None
 
 
-MSDRS = Resource(
-    Listing("msdrs", Msdr, schema.msdrs, newest="created_at"),
-    own=Listing(
-        "own msdrs",
-        Msdr,
-        schema.msdrs,
-        newest="created_at",
-        where="t.user_id = :me",
-        tally=Tally("msdrs", "user_id", "me"),
-    ),
-)
+ALL = Listing("msdrs", Msdr, schema.msdrs, newest="created_at")
+MSDRS = Resource(ALL, own=ALL.own_by("user_id"))
 
 ENDPOINTS = (
     listed("/msdrs", MSDRS, "The customer's MSDRs; a plain user's own"),

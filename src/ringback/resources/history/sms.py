@@ -9,7 +9,7 @@ from ringback.rest.endpoint import Resource
 from ringback.rest.verbs import dictionary, listed, shown
 from ringback.rest.wipes import cleared
 from ringback.store import messages, schema
-from ringback.store.listing import Listing, Tally
+from ringback.store.listing import Listing
 
 
 class Sms(Record):
@@ -27,17 +27,8 @@ class Sms(Record):
     user_id: Id | None
 
 
-SMS = Resource(
-    Listing("sms", Sms, schema.sms, newest="created_at"),
-    own=Listing(
-        "own sms",
-        Sms,
-        schema.sms,
-        newest="created_at",
-        where="t.user_id = :me",
-        tally=Tally("sms", "user_id", "me"),
-    ),
-)
+ALL = Listing("sms", Sms, schema.sms, newest="created_at")
+SMS = Resource(ALL, own=ALL.own_by("user_id"))
 
 ENDPOINTS = (
     listed("/sms", SMS, "The customer's SMS; a plain user's own"),

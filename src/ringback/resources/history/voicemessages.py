@@ -14,7 +14,7 @@ from ringback.rest.verbs import listed, removed, shown
 from ringback.rest.wipes import cleared
 from ringback.store import rows, schema
 from ringback.store.database import Db
-from ringback.store.listing import Listing, Tally
+from ringback.store.listing import Listing
 
 INBOX = "INBOX"
 Folder = Annotated[
@@ -59,17 +59,8 @@ class VoicemessagePatch(Patch):
     is_new: Flag | UnsetType = UNSET
 
 
-VOICEMESSAGES = Resource(
-    Listing("voicemessages", Voicemessage, schema.voicemessages, newest="origtime"),
-    own=Listing(
-        "own voicemessages",
-        Voicemessage,
-        schema.voicemessages,
-        newest="origtime",
-        where="t.extension_id = :me",
-        tally=Tally("voicemessages", "extension_id", "me"),
-    ),
-)
+ALL = Listing("voicemessages", Voicemessage, schema.voicemessages, newest="origtime")
+VOICEMESSAGES = Resource(ALL, own=ALL.own_by("extension_id"))
 
 
 def remove(db: Db, customer_id: int, ids: Sequence[int]) -> None:
