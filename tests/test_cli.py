@@ -72,6 +72,7 @@ def test_without_a_command_it_says_what_there_is(settings: Settings) -> None:
 @pytest.mark.parametrize("command", [*COMMANDS, *GROUPS])
 def test_every_command_explains_itself(settings: Settings, command: str) -> None:
     text = printed(ringback(settings, *command.split(), "--help"))
+    assert "bool" not in text
     assert "Example" in text or command == "customer list" or command == "customer delete"
 
 
@@ -93,6 +94,11 @@ def test_a_port_in_use(settings: Settings, served: Process) -> None:
     assert refused(ringback(settings, "serve", "--port", port), 1) == (
         f"Port {port} of 127.0.0.1 is in use. End what listens there, or choose another with --port."
     )
+
+
+def test_a_port_that_is_no_number(settings: Settings) -> None:
+    said = refused(ringback(settings, "serve", "--port", "abc"), 2)
+    assert said == "port must be a whole number, not 'abc' (--port)."
 
 
 def test_an_address_that_is_not_this_machines(settings: Settings) -> None:
@@ -117,7 +123,11 @@ def test_an_address_that_is_not_this_machines(settings: Settings) -> None:
         ),
         ({"RINGBACK_DATABASE": "postgresql://u:secret@127.0.0.1:port/x"}, 2, "database: this is no valid URL"),
         ({"RINGBACK_BLOBS": "/dev/null/blobs"}, 1, "/dev/null/blobs cannot be used: Not a directory"),
-        ({"RINGBACK_BLOBS": "ftp://x"}, 2, "blobs: not a place for blobs"),
+        (
+            {"RINGBACK_BLOBS": "ftp://x"},
+            2,
+            "blobs: ftp:// is no place for audio that Ringback knows; use a folder or s3://",
+        ),
         ({"RINGBACK_PORTT": "1"}, 2, "Unknown setting: RINGBACK_PORTT. Did you mean port?"),
         ({"RINGBACK_CONFIG": "/nowhere"}, 2, "The configuration file /nowhere cannot be read"),
     ],
@@ -134,7 +144,7 @@ def test_a_file_that_is_no_database(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("Not a database at all. " * 100)
     assert refused(ringback(settings, "serve", "--port", "0", RINGBACK_DATABASE=str(path)), 1) == (
-        "The database cannot be used: file is not a database."
+        f"The database {path} cannot be used: file is not a database."
     )
     assert path.read_text() == "Not a database at all. " * 100
 
@@ -199,7 +209,9 @@ def _credentials(path: Path) -> dict[str, str]:
 def test_migrate_says_what_it_did(settings: Settings, tmp_path: Path) -> None:
     assert "nothing to do" in printed(ringback(settings, "migrate"))
     if not POSTGRES:
-        assert "Schema none →" in printed(ringback(settings, "migrate", RINGBACK_DATABASE=str(tmp_path / "new.db")))
+        assert "The database was empty and has schema" in printed(
+            ringback(settings, "migrate", RINGBACK_DATABASE=str(tmp_path / "new.db"))
+        )
 
 
 # -- accounts ---------------------------------------------------------------------------------------------------------
@@ -290,6 +302,7 @@ def test_what_cannot_be_made_is_said_in_a_sentence(settings: Settings, acme: Log
         ("customer", "delete", "99", "--yes"): "There is no customer 99. `ringback customer list` shows all.",
     }
     assert {command: refused(ringback(settings, *command), 2) for command in cases} == cases
+    printed(ringback(settings, "user", "create", "cid@acme.example"))  # of the only customer
     weak = ringback(settings, "user", "passwd", "ann@acme.example", text="ann@acme.example\n")
     assert refused(weak, 2) == "The password must not be the e-mail address or a name."
 
@@ -357,6 +370,7 @@ def test_routes_lists_every_operation(settings: Settings) -> None:
     result = ringback(settings, "routes")
     lines = {tuple(line.split()[:2]) for line in result.stdout.splitlines()[1:]}
     assert lines == {(each.method, each.path) for each in ENDPOINTS}
+    assert not re.search(" $", result.stdout, re.M)
     assert re.search(r"^DELETE +/cdrs +administrator +- +204 ", result.stdout, re.M)
 
 
@@ -366,6 +380,7 @@ def test_config_shows_values_origins_and_no_secret(settings: Settings, tmp_path:
     shown = printed(ringback(settings, "config", "--config", str(path), RINGBACK_METRICS_TOKEN="hidden"))
     assert re.search(rf"^port +9000 +port in {re.escape(str(path))} +Port to listen on\.", shown, re.M)
     assert re.search(r"^metrics_token +\*\*\* +RINGBACK_METRICS_TOKEN ", shown, re.M)
+    assert re.search(rf"^blobs +{re.escape(settings.blobs_url())} +default ", shown, re.M)
     assert re.search(r"^host +127\.0\.0\.1 +default ", shown, re.M)
     assert "hidden" not in shown
 
@@ -374,7 +389,9 @@ def test_doctor_finds_nothing_wrong_with_a_sound_installation(settings: Settings
     _add_recording(settings, acme.customer_id)
     shown = printed(ringback(settings, "doctor"))
     assert "ok      all totals are right" in shown
-    assert f"ok      customer {acme.customer_id}: 1 audio files, each with its record" in shown
+    assert f"ok      audio can be stored, read and deleted at {settings.blobs_url()}" in shown
+    assert POSTGRES or f"ok      the database {settings.database} has this version's schema" in shown
+    assert f"ok      customer {acme.customer_id}: 1 audio file, each with its record" in shown
     assert shown.splitlines()[-1].startswith("0 faults")
 
 
@@ -388,8 +405,8 @@ def test_doctor_finds_wrong_totals_lost_audio_and_what_belongs_to_nothing(settin
     result = ringback(settings, "doctor")
     who = acme.customer_id
     assert f"fault   the totals of monitors of customer {who} are wrong" in result.stdout
-    assert f"fault   customer {who}: 1 recordings lack their audio, {who}/monitors/1.mp3 first" in result.stdout
-    assert f"warning customer {who}: 1 audio files belong to no record, {who}/monitors/2.mp3 first" in result.stdout
+    assert f"fault   customer {who}: audio is lost of 1 recording, {who}/monitors/1.mp3 first" in result.stdout
+    assert f"warning customer {who}: 1 audio file without a record, {who}/monitors/2.mp3 first" in result.stdout
     assert result.returncode == 1
 
 
@@ -398,6 +415,16 @@ def test_doctor_says_when_there_is_nothing_to_look_at(settings: Settings, tmp_pa
     result = ringback(settings, "doctor", RINGBACK_DATABASE=str(path))
     assert f"there is no database at {path} yet: `ringback serve` makes it" in result.stdout
     assert result.returncode == 1
+    assert not path.parent.exists()
+
+
+@pytest.mark.parametrize("command", [("customer", "list"), ("user", "passwd", "a@b.example"), ("import", "pcap", "x")])
+def test_in_the_wrong_folder_no_database_is_made(settings: Settings, tmp_path: Path, command: tuple[str, ...]) -> None:
+    path = tmp_path / "wrong" / "ringback.db"
+    assert refused(ringback(settings, *command, RINGBACK_DATABASE=str(path)), 2) == (
+        f"There is no database at {path}. Run `ringback serve` or `ringback migrate` first, "
+        "or name the configuration with --config."
+    )
     assert not path.parent.exists()
 
 

@@ -93,13 +93,17 @@ def test_only_secrets_may_stand_in_files() -> None:
     [
         ("port", "many", "port must be a whole number, not 'many' (RINGBACK_PORT)."),
         ("port", "", "port must be a whole number, not '' (RINGBACK_PORT)."),
-        ("port", "70000", "port must be from 0 to 65535, not 70000."),
-        ("query_timeout_s", "0", "query_timeout_s must be more than 0."),
-        ("query_timeout_s", "nan", "query_timeout_s must be more than 0."),
-        ("trusted_proxies", "10.0.0.0/8, proxy", "trusted_proxies: 'proxy' is no address or network."),
-        ("log_level", "loud", "log_level must be one of debug, info, warning, error, not 'loud'."),
-        ("public_url", "calls.example.com", "public_url must begin with https:// or http://."),
-        ("smtp_url", "mail.example.com:25", "smtp_url must begin with smtp:// or smtps://."),
+        ("port", "70000", "port must be from 0 to 65535, not 70000 (RINGBACK_PORT)."),
+        ("query_timeout_s", "0", "query_timeout_s must be more than 0 (RINGBACK_QUERY_TIMEOUT_S)."),
+        ("query_timeout_s", "nan", "query_timeout_s must be more than 0 (RINGBACK_QUERY_TIMEOUT_S)."),
+        (
+            "trusted_proxies",
+            "10.0.0.0/8, proxy",
+            "trusted_proxies: 'proxy' is no address or network (RINGBACK_TRUSTED_PROXIES).",
+        ),
+        ("log_level", "loud", "log_level must be one of debug, info, warning, error, not 'loud' (RINGBACK_LOG_LEVEL)."),
+        ("public_url", "calls.example.com", "public_url must begin with https:// or http:// (RINGBACK_PUBLIC_URL)."),
+        ("smtp_url", "mail.example.com:25", "smtp_url must begin with smtp:// or smtps:// (RINGBACK_SMTP_URL)."),
     ],
 )
 def test_a_value_that_cannot_be_is_refused(name: str, value: str, sentence: str) -> None:

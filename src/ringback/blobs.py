@@ -26,6 +26,7 @@ CHUNK = 256 * 1024
 _KEY = re.compile(r"[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*")
 _KEY_MAX = 200
 _PROBES = ".probes"
+_BUCKETS = "s3://bucket/prefix (gs://, az:// alike)"
 _PROBE_AGE = timedelta(hours=1)
 
 
@@ -390,10 +391,10 @@ def _bucket(url: SplitResult, timeout_s: int) -> "ObjectStore":
         "gs": (GCSStore, {}),
         "az": (AzureStore, {"account": "account_name", "endpoint": "endpoint"}),
     }
-    if url.scheme not in stores or not url.hostname or "@" in url.netloc or url.fragment:
-        raise ValueError(
-            f"not a place for blobs: {url.scheme}://…; a folder, s3://, gs:// or az:// is, without a password"
-        )
+    if url.scheme not in stores:
+        raise ValueError(f"{url.scheme}:// is no place for audio that Ringback knows; use a folder or {_BUCKETS}")
+    if not url.hostname or "@" in url.netloc or url.fragment:
+        raise ValueError(f"{url.scheme}://… names no bucket, or more than it may; write {_BUCKETS}, without a password")
     store, known = stores[url.scheme]
     options = dict(parse_qsl(url.query, strict_parsing=bool(url.query)))
     if unknown := options.keys() - known:

@@ -14,7 +14,7 @@ from ringback import mail
 from ringback.blobs import BlobsUnavailable
 from ringback.errors import RingbackError, UsageError
 from ringback.services import Services
-from ringback.settings import Settings
+from ringback.settings import Settings, masked
 from ringback.store import migrate, schema
 from ringback.store.engines import sqlite_path
 from ringback.store.rows import DAY_S
@@ -35,6 +35,10 @@ class Finding(NamedTuple):
     level: Level
     text: str
     """What was seen and, unless it is ok, what to do."""
+
+
+def amount(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def of_settings(settings: Settings) -> Iterator[Finding]:
@@ -61,14 +65,15 @@ def of_database(settings: Settings) -> Iterator[Finding]:
     """Whether there is a database of this version's schema. With a fault here nothing else can be looked at."""
     url = settings.database_url()
     if settings.is_embedded() and not sqlite_path(url).exists():
-        yield Finding(Level.FAULT, f"there is no database at {url} yet: `ringback serve` makes it")
+        path = sqlite_path(url).absolute()
+        yield Finding(Level.FAULT, f"there is no database at {path} yet: `ringback serve` makes it")
         return
     try:
         migrate.check(url)
     except (UsageError, RingbackError) as error:
         yield Finding(Level.FAULT, str(error) if isinstance(error, UsageError) else error.message)
     else:
-        yield Finding(Level.OK, "the database has this version's schema")
+        yield Finding(Level.OK, f"the database {_place(settings)} has this version's schema")
 
 
 def of_disk(settings: Settings) -> Iterator[Finding]:
@@ -83,7 +88,7 @@ def of_disk(settings: Settings) -> Iterator[Finding]:
 
 def of_mail(settings: Settings) -> Iterator[Finding]:
     if not mail.is_configured(settings):
-        yield Finding(Level.WARNING, "no mail: set smtp_url and mail_from, or nobody can reset a password")
+        yield Finding(Level.WARNING, "no mail: set smtp_url and mail_from, or nobody can reset a password by mail")
         return
     try:
         mail.check(settings)
@@ -97,7 +102,7 @@ def of_jobs(services: Services) -> Iterator[Finding]:
     sql = "SELECT kind, count(*), max(error) FROM jobs WHERE state = 'dead' GROUP BY kind ORDER BY kind"
     dead = services.database.read(lambda db: db.all(sql))
     for kind, n, error in dead:
-        yield Finding(Level.WARNING, f"{n} jobs of kind {kind} were given up; one of the errors: {error}")
+        yield Finding(Level.WARNING, f"{amount(n, 'job')} of kind {kind} given up; one of the errors: {error}")
     if not dead:
         yield Finding(Level.OK, "no job was given up")
 
@@ -116,7 +121,7 @@ def of_counters(services: Services) -> Iterator[Finding]:
 def of_blobs(services: Services) -> Iterator[Finding]:
     try:
         services.blobs.check()
-        yield Finding(Level.OK, "audio can be stored, read and deleted")
+        yield Finding(Level.OK, f"audio can be stored, read and deleted at {services.settings.blobs_url()}")
         for customer_id in _customers(services):
             yield from _compared(services, customer_id)
     except BlobsUnavailable as error:
@@ -133,14 +138,16 @@ def _compared(services: Services, customer_id: int) -> Iterator[Finding]:
     unused = sorted(key for key, settled in blobs.items() if settled and key not in named)
     if lost:
         yield Finding(
-            Level.FAULT, f"customer {customer_id}: {len(lost)} recordings lack their audio, {lost[0]} first: restore it"
+            Level.FAULT,
+            f"customer {customer_id}: audio is lost of {amount(len(lost), 'recording')}, {lost[0]} first: restore it",
         )
     if unused:
         yield Finding(
-            Level.WARNING, f"customer {customer_id}: {len(unused)} audio files belong to no record, {unused[0]} first"
+            Level.WARNING,
+            f"customer {customer_id}: {amount(len(unused), 'audio file')} without a record, {unused[0]} first",
         )
     if not lost and not unused:
-        yield Finding(Level.OK, f"customer {customer_id}: {len(named)} audio files, each with its record")
+        yield Finding(Level.OK, f"customer {customer_id}: {amount(len(named), 'audio file')}, each with its record")
 
 
 def _still_named(services: Services, customer_id: int, keys: list[str]) -> list[str]:
@@ -198,6 +205,11 @@ def _column(services: Services, sql: str, bound: dict[str, int | str]) -> Iterat
     with services.database.stream(sql, bound, LOT) as lots:
         for lot in lots:
             yield from (row[0] for row in lot)
+
+
+def _place(settings: Settings) -> str:
+    url = settings.database_url()
+    return str(sqlite_path(url).absolute()) if settings.is_embedded() else masked("database", url)
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,7 +10,7 @@ import math
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from ipaddress import ip_network
 from pathlib import Path
@@ -70,8 +70,10 @@ class Given(NamedTuple):
 
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ, **flags: Any) -> Settings:
     """The settings from flags (None: not given), environment and file. UsageError says which value is wrong, and why."""
-    settings = Settings(**{name: _typed(name, each) for name, each in given(path, environment, **flags).items()})
-    _check(settings)
+    values = given(path, environment, **flags)
+    settings = Settings(**{name: _typed(name, each) for name, each in values.items()})
+    for name, sentence in _faults(settings):
+        raise UsageError(f"{sentence} ({values[name].origin}).")
     return settings
 
 
@@ -157,28 +159,29 @@ def _typed(name: str, each: Given) -> Any:
     raise UsageError(f"{name} must be {what}, not {each.value!r} ({each.origin}).")
 
 
-def _check(settings: Settings) -> None:
-    _check_proxies(settings.trusted_proxies)
-    _check_scheme("public_url", settings.public_url, "https://", "http://")
-    _check_scheme("smtp_url", settings.smtp_url, "smtp://", "smtps://")
+def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
+    """(setting, what is wrong with it); only what was given can be wrong."""
+    yield from _proxy_faults(settings.trusted_proxies)
+    yield from _scheme_faults("public_url", settings.public_url, "https://", "http://")
+    yield from _scheme_faults("smtp_url", settings.smtp_url, "smtp://", "smtps://")
     if settings.smtp_url and not settings.mail_from:
-        raise UsageError("smtp_url needs mail_from, the sender address of mails.")
+        yield "smtp_url", "smtp_url needs mail_from, the sender address of mails"
     if settings.log_level not in LOG_LEVELS:
-        raise UsageError(f"log_level must be one of {', '.join(LOG_LEVELS)}, not {settings.log_level!r}.")
+        yield "log_level", f"log_level must be one of {', '.join(LOG_LEVELS)}, not {settings.log_level!r}"
     if not 0 <= settings.port <= 65_535:
-        raise UsageError(f"port must be from 0 to 65535, not {settings.port}.")
+        yield "port", f"port must be from 0 to 65535, not {settings.port}"
     if not 0 < settings.query_timeout_s < math.inf:
-        raise UsageError("query_timeout_s must be more than 0.")
+        yield "query_timeout_s", "query_timeout_s must be more than 0"
 
 
-def _check_proxies(text: str) -> None:
+def _proxy_faults(text: str) -> Iterator[tuple[str, str]]:
     for part in filter(None, (each.strip() for each in text.split(","))):
         try:
             ip_network(part, strict=False)
         except ValueError:
-            raise UsageError(f"trusted_proxies: {part!r} is no address or network.") from None
+            yield "trusted_proxies", f"trusted_proxies: {part!r} is no address or network"
 
 
-def _check_scheme(name: str, value: str, *schemes: str) -> None:
+def _scheme_faults(name: str, value: str, *schemes: str) -> Iterator[tuple[str, str]]:
     if value and not value.startswith(schemes):
-        raise UsageError(f"{name} must begin with {' or '.join(schemes)}.")
+        yield name, f"{name} must begin with {' or '.join(schemes)}"

@@ -8,6 +8,7 @@ import typer
 
 from ringback.cli import console, passwords, places
 from ringback.cli.console import Config
+from ringback.cli.owners import owner
 from ringback.errors import UsageError
 from ringback.identity import second_factor, tokens
 from ringback.identity.accounts import set_password
@@ -26,7 +27,9 @@ customers = console.group("Customers: each has its own users, calls and recordin
 users = console.group("Users: who can log in.")
 api_tokens = console.group("API tokens: how programs log in.")
 
-Customer = Annotated[int, typer.Option("--customer", metavar="ID", help="Which customer; `ringback customer list`.")]
+Customer = Annotated[
+    int | None, typer.Option("--customer", metavar="ID", help="Which customer; needed when there are several.")
+]
 Who = Annotated[str, typer.Argument(metavar="USER", help="E-mail address, or the user's id.")]
 
 
@@ -38,7 +41,7 @@ def register(app: typer.Typer) -> None:
 
 @customers.command("create")
 def create_customer(
-    name: Annotated[str, typer.Argument(help="The company's name.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The company's name.")],
     cc: Annotated[str, typer.Option("--country", metavar="CC", help="Two letters (ISO 3166): where its numbers are.")],
     currency: Annotated[str, typer.Option("--currency", metavar="ISO", help="Three letters (ISO 4217).")] = "EUR",
     time_zone: Annotated[str, typer.Option("--time-zone", metavar="NAME", help="As in Europe/Warsaw.")] = "UTC",
@@ -103,8 +106,8 @@ def delete_customer(
 
 @users.command("create")
 def create_user(
-    email: Annotated[str, typer.Argument(help="Also the login.")],
-    customer_id: Customer,
+    email: Annotated[str, typer.Argument(metavar="EMAIL", help="Also the login.")],
+    customer_id: Customer = None,
     first_name: Annotated[str | None, typer.Option("--first-name", metavar="NAME")] = None,
     last_name: Annotated[str | None, typer.Option("--last-name", metavar="NAME")] = None,
     ext: Annotated[str | None, typer.Option("--ext", metavar="NUMBER", help="Extension, such as 101.")] = None,
@@ -120,22 +123,22 @@ def create_user(
     password = passwords.made()
     password_hash = hash_password(password)
     with console.opened(config) as services:
-        _customer_name(services, customer_id)
+        whose, _ = owner(services, customer_id)
 
         def work(db: Db) -> None:
             made = accounts.create_user(
                 db,
-                customer_id,
+                whose,
                 email=email,
                 first_name=first_name,
                 last_name=last_name,
                 ext=ext,
                 roles=json.dumps([role.value]),
                 password_hash=password_hash,
-                is_root=role is Role.ADMINISTRATOR and not _rooted(db, customer_id),
+                is_root=role is Role.ADMINISTRATOR and not _rooted(db, whose),
                 now=services.clock(),
             )
-            _note(services, db, customer_id, "create", "User", made)
+            _note(services, db, whose, "create", "User", made)
 
         try:
             services.database.write(work)

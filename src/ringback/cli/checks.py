@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 
 import typer
 
@@ -38,7 +39,7 @@ def doctor(config: Config = None) -> None:
         seen[level] += 1
         console.out.print(f"[{_COLOURS[level]}]{level:8}[/]", end="")
         console.out.print(text, markup=False)
-    console.out.print(f"{seen[Level.FAULT]} faults, {seen[Level.WARNING]} warnings")
+    console.out.print(f"{checks.amount(seen[Level.FAULT], 'fault')}, {checks.amount(seen[Level.WARNING], 'warning')}")
     if seen[Level.FAULT]:
         raise typer.Exit(1)
 
@@ -68,10 +69,11 @@ def config_(config: Config = None) -> None:
     found = console.configured(config)
     origins = {name: each.origin for name, each in settings.given(config).items()}
     shown = console.table("setting", "value", "from", "meaning")
+    effective = {**asdict(found), "database": found.database_url(), "blobs": found.blobs_url()}
     for name, each in settings.KNOWN.items():
         cells = (
             name,
-            settings.masked(name, getattr(found, name)),
+            settings.masked(name, effective[name]),
             origins.get(name, "default"),
             each.metadata["meaning"],
         )

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -12,11 +12,14 @@ import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperCommand, TyperGroup
 
 from ringback import app as composition
 from ringback import logs, settings
+from ringback.errors import UsageError
 from ringback.services import Services
 from ringback.settings import Settings
+from ringback.store.engines import sqlite_path
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -52,8 +55,33 @@ def _root(
     """
 
 
+class _Command(TyperCommand):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types(super().get_params(ctx))
+
+
+class _Group(TyperGroup):
+    def get_params(self, ctx: Any) -> list[Any]:
+        return _without_types(super().get_params(ctx))
+
+
+def _without_types(params: list[Any]) -> list[Any]:
+    """For the help: what takes no value has no type beside it."""
+    for each in params:
+        if getattr(each, "is_flag", False):
+            each.metavar = ""
+    return params
+
+
+class _App(typer.Typer):
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Any], Any]:
+        return super().command(name, cls=_Command, **options)
+
+
 def group(help_text: str) -> typer.Typer:
-    return typer.Typer(
+    return _App(
+        cls=_Group,
+        context_settings={"help_option_names": ["-h", "--help"]},
         help=help_text,
         no_args_is_help=True,
         add_completion=False,
@@ -71,8 +99,12 @@ def configured(config: Path | None, **flags: Any) -> Settings:
 
 @contextmanager
 def opened(config: Path | None) -> Iterator[Services]:
-    """The services for one command."""
-    services = composition.open_services(configured(config))
+    """The services for one command, which makes no database: in the wrong folder it would make an empty one."""
+    found = configured(config)
+    if found.is_embedded() and not (path := sqlite_path(found.database_url()).absolute()).exists():
+        advice = "Run `ringback serve` or `ringback migrate` first, or name the configuration with --config."
+        raise UsageError(f"There is no database at {path}. {advice}")
+    services = composition.open_services(found)
     try:
         yield services
     finally:
@@ -89,7 +121,13 @@ def table(*columns: str) -> Table:
 
 def show(rows: Table) -> None:
     """Prints a table: as wide as the terminal, but uncut into a file or a pipe."""
-    Console(highlight=False, width=None if sys.stdout.isatty() else 400).print(rows)
+    if sys.stdout.isatty():
+        out.print(rows)
+        return
+    wide = Console(highlight=False, width=400)
+    with wide.capture() as printed:
+        wide.print(rows)
+    out.print("\n".join(line.rstrip() for line in printed.get().splitlines()), markup=False)
 
 
 def plain(text: str) -> Text:

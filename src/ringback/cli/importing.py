@@ -16,10 +16,9 @@ from rich.progress import (
 
 from ringback.cli import console, places
 from ringback.cli.console import Config
+from ringback.cli.owners import owner
 from ringback.errors import UsageError
 from ringback.importers import IMPORTERS, Options, Summary
-from ringback.services import Services
-from ringback.store.database import Db
 
 SHOWN = 20
 """So many refusals are printed; a file that is all wrong would fill the screen with one sentence."""
@@ -67,6 +66,8 @@ def run(
 ) -> None:
     """Import a file or a folder. It can be done again, also after a crash: what is there already is not stored twice.
 
+    Exit code: 0 when all of it was taken or known, 1 when something was refused, 2 when it was not begun.
+
     Example: `ringback import asterisk-cdr /var/log/asterisk/cdr-csv/Master.csv --time-zone Europe/Warsaw`
     """
     importer = IMPORTERS.get(kind)
@@ -75,32 +76,15 @@ def run(
     zone, named = places.time_zone(time_zone), country and places.country(country)
     bar = Bar()
     with console.opened(config) as services:
-        owner, its_country = _customer(services, customer_id)
+        whose, its_country = owner(services, customer_id)
         options = Options(time_zone=zone, country=named or its_country)
         try:
-            summary = importer.run(services, owner, path, options, bar)
+            summary = importer.run(services, whose, path, options, bar)
         finally:
             bar.stop()
     _print(summary)
     if summary.refused_in_all:
         raise typer.Exit(1)
-
-
-def _customer(services: Services, customer_id: int | None) -> tuple[int, str | None]:
-    """The id and country of the customer that is named, or of the only one."""
-
-    def work(db: Db) -> dict[int, str | None]:
-        return dict(db.all("SELECT id, cc FROM customers WHERE deleted_at IS NULL ORDER BY id"))
-
-    there = services.database.read(work)
-    if customer_id is None and len(there) == 1:
-        return next(iter(there.items()))
-    if customer_id is None:
-        known = "There is no customer yet" if not there else f"There are {len(there)} customers"
-        raise UsageError(f"{known}: say whose calls these are with --customer ID (`ringback customer list`).")
-    if customer_id not in there:
-        raise UsageError(f"There is no customer {customer_id}. `ringback customer list` shows all.")
-    return customer_id, there[customer_id]
 
 
 def _print(summary: Summary) -> None:

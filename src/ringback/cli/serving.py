@@ -24,7 +24,7 @@ DEMO_EMAIL = "admin@demo.example"
 CREDENTIALS = "credentials.env"
 
 Host = Annotated[str | None, typer.Option("--host", metavar="ADDRESS", help="Listen there instead of 127.0.0.1.")]
-Port = Annotated[int | None, typer.Option("--port", metavar="N", help="Listen there instead of 8080; 0: any free one.")]
+Port = Annotated[str | None, typer.Option("--port", metavar="N", help="Listen there instead of 8080; 0: any free one.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -76,7 +76,12 @@ def migrate(config: Config = None) -> None:
     Example: `ringback migrate --config /etc/ringback.toml`
     """
     before, after = schema.upgrade(console.configured(config).database_url())
-    console.out.print(f"Schema {after}: nothing to do." if before == after else f"Schema {before or 'none'} → {after}.")
+    if before == after:
+        console.out.print(f"The database has schema {after} already: nothing to do.")
+    elif before is None:
+        console.out.print(f"The database was empty and has schema {after} now.")
+    else:
+        console.out.print(f"The database had schema {before} and has schema {after} now.")
 
 
 @contextmanager

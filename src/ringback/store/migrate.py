@@ -1,5 +1,6 @@
 """Bringing a database to this version's schema, and refusing one that is newer."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,8 @@ def check(url: str) -> None:
     """Raises UsageError unless the schema is exactly this version's."""
     with _connected(url) as connection:
         before = _revision(connection)
+    if before is None:
+        raise UsageError("The database is empty: run `ringback migrate` first.")
     if before != _refuse_newer(before):
         raise UsageError("The database has an older schema. Run `ringback migrate` first (make a backup before).")
 
@@ -70,9 +73,12 @@ def _connected(url: str) -> Iterator[sa.Connection]:
             yield connection
         engine.dispose()
     except OSError as error:
-        raise Unavailable(f"The database file {sqlite_path(url)} cannot be made: {error.strerror}.") from error
+        path = sqlite_path(url)
+        what = "written" if os.path.exists(path) else "made"  # noqa: PTH110 - never raises
+        raise Unavailable(f"The database file {path} cannot be {what}: {error.strerror}.") from error
     except sa.exc.DBAPIError as error:
-        raise Unavailable(f"The database cannot be used: {_first_line(error.orig)}.") from error
+        which = "" if url.startswith(POSTGRES) else f" {sqlite_path(url)}"
+        raise Unavailable(f"The database{which} cannot be used: {_first_line(error.orig)}.") from error
 
 
 def _first_line(error: BaseException | None) -> str:
