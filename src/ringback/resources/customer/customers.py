@@ -22,6 +22,7 @@ from ringback.store.listing import Listing
 LONGEST_DAYS = 36_500
 RETAINED = ("cdrs", "monitors", "voicemessages", "msdrs", "sip", "chats", "sms", "auditlog")
 """What `retention` limits: each of them is kept for that many days; what is not named is kept for ever."""
+RETENTION = f'days that each kind is kept, such as `{{"sip": 30}}`, of {", ".join(RETAINED)}; what is not named is kept for ever'
 
 Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}" + END), Wire(Kind.TEXT)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}" + END), Wire(Kind.TEXT)]
@@ -45,17 +46,7 @@ class CustomerPatch(Patch):
     currency_iso: Annotated[Currency, Meta(description="three letters (ISO 4217)")] | UnsetType = UNSET
     language: Language | UnsetType = UNSET
     time_zone: Annotated[Name, Meta(description="an IANA name, such as Europe/Warsaw")] | UnsetType = UNSET
-    retention: (
-        Annotated[
-            Object,
-            Meta(
-                description=f"days that each kind is kept, of {', '.join(RETAINED)}; what is not named is kept for ever",
-                examples=[{"sip": 30, "monitors": 365}],
-            ),
-        ]
-        | UnsetType
-        | None
-    ) = UNSET
+    retention: Annotated[Object, Meta(description=RETENTION)] | UnsetType | None = UNSET
 
 
 CUSTOMERS = Resource(Listing("customers", Customer, schema.customers, customer='t."id"'))
