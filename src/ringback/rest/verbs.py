@@ -139,13 +139,15 @@ def removed(
     return Endpoint("DELETE", path, summary, handler, Shape.EMPTY, 204, roles=roles, work=Work.WRITE, resource=resource)
 
 
-def dictionary(path: str, record: type[Record], summary: str) -> Endpoint:
-    """The fixed vocabularies of a record: one entry per enumerated attribute. Needs no login."""
+def dictionary(path: str, record: type[Record], summary: str, names: Mapping[str, Mapping[str, str]] = {}) -> Endpoint:
+    """The fixed vocabularies of a record: one entry per enumerated attribute. Needs no login.
+
+    `names`: attribute → value → name, of values that do not name themselves.
+    """
     entries = [
-        {"property": each.name, "values": [{"id": value, "name": _words(value, names)} for value in each.values]}
+        {"property": each.name, "values": [_entry(value, names.get(each.name, {})) for value in each.values]}
         for each in attributes(record).values()
         if each.kind is Kind.ENUM
-        for names in [NAMES.get((record.__name__, each.name), {})]
     ]
     body = msgspec.json.encode({"data": entries, "total": len(entries)})
 
@@ -155,16 +157,5 @@ def dictionary(path: str, record: type[Record], summary: str) -> Endpoint:
     return Endpoint("GET", path, summary, handler, Shape.DICTIONARY, open=True, work=Work.OWN)
 
 
-NAMES: Mapping[tuple[str, str], Mapping[str, str]] = {
-    ("Cdr", "type"): {"O": "Outbound", "I": "Inbound", "M": "Missed"},
-    ("Cdr", "disposition"): {"VM": "Voicemail"},
-    ("Cdr", "destination"): {"in": "Inbound", "out": "Outbound", "webcall": "Web call", "callmeback": "Call me back"},
-    ("Msdr", "type"): {"O": "Outbound", "I": "Inbound", "INTERNAL": "Internal"},
-    ("Mediasession", "type"): {"O": "Outbound", "I": "Inbound", "INTERNAL": "Internal"},
-    ("Sms", "type"): {"O": "Outbound", "I": "Inbound"},
-}
-"""Names of values that do not name themselves."""
-
-
-def _words(value: str, names: Mapping[str, str]) -> str:
-    return names.get(value) or value.replace("_", " ").capitalize()
+def _entry(value: str, names: Mapping[str, str]) -> dict[str, str]:
+    return {"id": value, "name": names.get(value) or value.replace("_", " ").capitalize()}

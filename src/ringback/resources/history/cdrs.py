@@ -128,6 +128,11 @@ def _columns(patch: CdrPatch) -> dict[str, Any]:
     return given
 
 
+NAMES = {
+    "type": {"O": "Outbound", "I": "Inbound", "M": "Missed"},
+    "disposition": {"VM": "Voicemail"},
+    "destination": {"in": "Inbound", "out": "Outbound", "webcall": "Web call", "callmeback": "Call me back"},
+}
 ENDPOINTS = (
     listed("/cdrs", CDRS, "The customer's CDRs; a plain user's own"),
     Endpoint(
@@ -144,6 +149,6 @@ ENDPOINTS = (
     ),
     cleared("/cdrs", CDRS, store.delete, 204, "Delete the CDRs that the filter matches, or all"),
     csv.exported("/cdrs.csv", CDRS, "The customer's CDRs as CSV"),
-    dictionary("/cdrs/dictionaries", Cdr, "The vocabularies of a CDR"),
+    dictionary("/cdrs/dictionaries", Cdr, "The vocabularies of a CDR", NAMES),
     shown("/cdrs/{id}", CDRS, "One CDR"),
 )

@@ -33,8 +33,9 @@ class Mediasession(Record):
 ALL = Listing("mediasessions", Mediasession, schema.mediasessions, newest="created_at")
 MEDIASESSIONS = Resource(ALL, own=ALL.own_by("user_id"))
 
+NAMES = {"type": {"O": "Outbound", "I": "Inbound", "INTERNAL": "Internal"}}
 ENDPOINTS = (
     listed("/mediasessions", MEDIASESSIONS, "The customer's media sessions; a plain user's own"),
-    dictionary("/mediasessions/dictionaries", Mediasession, "The vocabularies of a media session"),
+    dictionary("/mediasessions/dictionaries", Mediasession, "The vocabularies of a media session", NAMES),
     shown("/mediasessions/{id}", MEDIASESSIONS, "One media session"),
 )

@@ -1,7 +1,7 @@
 """MSDRs: one for every SIP dialog that has ended, as seen on the wire (reference page "History", Msdr)."""
 
 from ringback.record import Count, Id, Name, Number, Object, Record, WireTime
-from ringback.resources.history.mediasessions import Type
+from ringback.resources.history.mediasessions import NAMES, Type
 from ringback.resources.history.traces import dumped, traced
 from ringback.rest.endpoint import Resource
 from ringback.rest.verbs import dictionary, listed, shown
@@ -34,7 +34,7 @@ MSDRS = Resource(ALL, own=ALL.own_by("user_id"))
 
 ENDPOINTS = (
     listed("/msdrs", MSDRS, "The customer's MSDRs; a plain user's own"),
-    dictionary("/msdrs/dictionaries", Msdr, "The vocabularies of an MSDR"),
+    dictionary("/msdrs/dictionaries", Msdr, "The vocabularies of an MSDR", NAMES),
     shown("/msdrs/{id}", MSDRS, "One MSDR"),
     traced("/msdrs/{id}.trace", MSDRS, captures.of_msdr, "The SIP messages of one dialog as text"),
     dumped("/msdrs/{id}.pcap", MSDRS, captures.of_msdr, "The SIP messages of one dialog as a capture file"),

@@ -33,6 +33,6 @@ SMS = Resource(ALL, own=ALL.own_by("user_id"))
 ENDPOINTS = (
     listed("/sms", SMS, "The customer's SMS; a plain user's own"),
     cleared("/sms", SMS, messages.delete_sms, 202, "Delete the SMS that the filter matches, or all"),
-    dictionary("/sms/dictionaries", Sms, "The vocabularies of an SMS"),
+    dictionary("/sms/dictionaries", Sms, "The vocabularies of an SMS", {"type": {"O": "Outbound", "I": "Inbound"}}),
     shown("/sms/{id}", SMS, "One SMS"),
 )
