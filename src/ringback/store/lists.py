@@ -17,6 +17,7 @@ from ringback.record import Record
 from ringback.store.database import Database, Db, Row, value
 from ringback.store.listing import Listing
 from ringback.store.statements import (
+    Cut,
     Statement,
     by_ids,
     columns_sql,
@@ -132,14 +133,10 @@ class Lists:
             reverse, offset = True, from_end
         elif offset > NEAR and span is not None and by_days:
             edge, offset = place_of(db, bound, [span], order[0].descending, offset)
-        sql = self._page_sql(
-            db.engine, listing, query.conditions, order, (reverse, edge is not None, offset > 0), hidden
-        )
-        statement = Statement(db.engine, listing)
-        values = {**bound, **statement.values(query.conditions), "limit": wanted, "offset": offset, "edge": edge}
-        if edge is None:
-            del values["edge"]
-        rows = db.all(sql, values)
+        cut = Cut(wanted if reverse else query.limit, offset > 0, reverse, edge is not None)
+        sql = self._page_sql(db.engine, listing, query.conditions, order, cut, hidden)
+        values = Statement(db.engine, listing).values(query.conditions)
+        rows = db.all(sql, {**bound, **values, "offset": offset, "edge": edge or 0})
         return records_of(listing.record, rows[::-1] if reverse else rows)
 
     def _page_sql(
@@ -148,17 +145,17 @@ class Lists:
         listing: Listing,
         conditions: Sequence[Condition],
         order: tuple[Order, ...],
-        how: tuple[bool, bool, bool],
+        cut: Cut,
         hidden: frozenset[str],
     ) -> str:
         asked = tuple(shape(condition) for condition in conditions)
         by = tuple((each.attribute.name, each.descending) for each in order)
-        key = (engine, listing.name, listing.where, asked, by, how, hidden)
+        key = (engine, listing.name, listing.where, asked, by, cut, hidden)
         with self._lock:
             if key in self._statements:
                 self._statements.move_to_end(key)
                 return self._statements[key]
-        sql = page_sql(engine, listing, conditions, order, how, hidden)
+        sql = page_sql(engine, listing, conditions, order, cut, hidden)
         with self._lock:
             self._statements[key] = sql
             if len(self._statements) > STATEMENTS_KEPT:

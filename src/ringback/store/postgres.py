@@ -7,6 +7,7 @@ from typing import Any
 
 import psycopg
 from psycopg import errors as pg
+from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ringback.errors import TooSlow, Unavailable
@@ -70,18 +71,13 @@ class PostgresDatabase:
             max_size=CONNECTIONS,
             timeout=WAIT_S,
             kwargs={"autocommit": True},
-            check=ConnectionPool.check_connection,
             open=False,
         )
         self._pool.open()
 
     def read(self, work: Callable[[Db], T]) -> T:
-        with self._connection() as connection:
-            connection.execute(self._begin_read)
-            try:
-                return work(PostgresDb(connection))
-            finally:
-                _rollback(connection)
+        with self._begun(self._begin_read) as connection:
+            return work(PostgresDb(connection))
 
     def write(self, work: Callable[[Db], T]) -> T:
         for _ in range(ATTEMPTS):
@@ -92,8 +88,10 @@ class PostgresDatabase:
         raise Unavailable("Too many writes at the same rows. Try again shortly.") from conflict
 
     def _transaction(self, work: Callable[[Db], T]) -> T:
-        with self._connection() as connection, connection.transaction():
-            return work(PostgresDb(connection))
+        with self._begun("BEGIN") as connection:
+            result = work(PostgresDb(connection))
+            connection.execute("COMMIT")
+            return result
 
     @contextmanager
     def stream(self, sql: str, params: Params, size: int) -> Iterator[Iterator[list[Row]]]:
@@ -107,9 +105,27 @@ class PostgresDatabase:
             yield iter(lambda: cursor.fetchmany(size), [])
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection]:
-        with _translated(), self._pool.connection() as connection:
-            yield connection
+    def _begun(self, begin: str) -> Iterator[Connection]:
+        """A connection in a transaction, which is rolled back at the end unless it was committed."""
+        with _translated():
+            connection = self._begin(begin)
+            try:
+                yield connection
+            finally:
+                _rollback(connection)
+                self._pool.putconn(connection)
+
+    def _begin(self, begin: str) -> Connection:
+        """Connections that the server has closed meanwhile show it here, where another can still be taken."""
+        for _ in range(CONNECTIONS):
+            connection = self._pool.getconn()
+            try:
+                connection.execute(begin)
+            except psycopg.OperationalError:
+                self._pool.putconn(connection)
+            else:
+                return connection
+        raise PoolTimeout("no connection is usable")
 
     def close(self) -> None:
         self._pool.close()
@@ -131,7 +147,7 @@ def _translated() -> Iterator[None]:
 
 
 def _rollback(connection: Connection) -> None:
-    if not connection.closed and not connection.broken:
+    if connection.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
         connection.execute("ROLLBACK")
 
 

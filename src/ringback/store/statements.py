@@ -5,7 +5,7 @@ The text depends on the shape of a query only (which attributes, operators and o
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ringback.query import Condition, Order
 from ringback.record import TO_WIRE, Kind, Record, attributes
@@ -171,28 +171,39 @@ def _order_part(listing: Listing, order: Order, reverse: bool) -> str:
     return f"{expression} {word}{nulls}"
 
 
+class Cut(NamedTuple):
+    """Where a page lies in the order. The limit stands in the text: PostgreSQL then plans once, not for each request."""
+
+    limit: int
+    skips: bool
+    """Whether rows (`:offset`) are skipped."""
+    reverse: bool
+    """Whether the order is read from its end."""
+    has_edge: bool
+    """Whether the page begins at or after a given day (`:edge`)."""
+
+
 def page_sql(
     engine: str,
     listing: Listing,
     conditions: Sequence[Condition],
     order: tuple[Order, ...],
-    how: tuple[bool, bool, bool],
+    cut: Cut,
     hidden: frozenset[str],
 ) -> str:
-    reverse, has_edge, skips = how
     statement = Statement(engine, listing)
     where = statement.where(conditions)
-    if has_edge:
+    if cut.has_edge:
         sign = "<" if order[0].descending else ">="
         where += f" AND {listing.expression(order[0].attribute)} {sign} :edge"
-    by = order_sql(listing, order, reverse=reverse)
+    by = order_sql(listing, order, reverse=cut.reverse)
     columns = columns_sql(listing, hidden)
-    if not skips:
-        return f"SELECT {columns} FROM {statement.source} WHERE {where} ORDER BY {by} LIMIT :limit"
+    if not cut.skips:
+        return f"SELECT {columns} FROM {statement.source} WHERE {where} ORDER BY {by} LIMIT {cut.limit}"
     if listing.table is None or listing.source:
-        return f"SELECT {columns} FROM {statement.source} WHERE {where} ORDER BY {by} LIMIT :limit OFFSET :offset"
+        return f"SELECT {columns} FROM {statement.source} WHERE {where} ORDER BY {by} LIMIT {cut.limit} OFFSET :offset"
     # Ids first: the skipped rows are then read from the index alone, never built.
-    ids = f'SELECT t."id" AS k FROM {statement.source} WHERE {where} ORDER BY {by} LIMIT :limit OFFSET :offset'
+    ids = f'SELECT t."id" AS k FROM {statement.source} WHERE {where} ORDER BY {by} LIMIT {cut.limit} OFFSET :offset'
     return f'SELECT {columns} FROM ({ids}) page JOIN "{listing.table.name}" t ON t."id" = page.k ORDER BY {by}'
 
 
