@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ringback.calls import numbers
+from ringback.calls.mailboxes import FOLDERS, INBOX
 from ringback.importers.audio import Keeper, Shelf, content_hash, refuse_nothing
 from ringback.importers.audio import audio_files as files_below
 from ringback.importers.importer import Importer, Options, Progress, Summary
@@ -21,20 +22,6 @@ from ringback.services import Services
 from ringback.store import schema
 
 VOICEMESSAGES = Shelf(schema.voicemessages, "voicemessages")
-FOLDERS = (
-    "INBOX",
-    "Old",
-    "Work",
-    "Family",
-    "Friends",
-    "Cust1",
-    "Cust2",
-    "Cust3",
-    "Cust4",
-    "Cust5",
-    "Urgent",
-    "Deleted",
-)
 LONGEST_ENVELOPE_BYTES = 65_536
 _MESSAGE = re.compile(r"msg\d{4,}")
 
@@ -91,7 +78,7 @@ def _row(audio: Path, extensions: Mapping[str, int], country: str | None) -> dic
         raise Unusable("its text file says no time (origtime)")
     callerid = numbers.clean(envelope.get("callerid", ""))
     name, number = numbers.caller_id(callerid)
-    folder = audio.parent.name if audio.parent.name in FOLDERS else "INBOX"
+    folder = audio.parent.name if audio.parent.name in FOLDERS else INBOX
     dialled = envelope.get("exten", "")
     return {
         "callerid": numbers.normal(callerid) or None,
@@ -99,7 +86,7 @@ def _row(audio: Path, extensions: Mapping[str, int], country: str | None) -> dic
         "dialled": numbers.digits(dialled, country) or numbers.normal(dialled) or None,
         "extension_id": extensions[mailbox],
         "folder": folder,
-        "is_new": int(folder == "INBOX"),
+        "is_new": int(folder == INBOX),
         "origtime": int(envelope["origtime"]),
     }
 

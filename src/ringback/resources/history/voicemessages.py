@@ -1,10 +1,12 @@
 """Voice messages: what callers left in a user's mailbox (reference page "History", Voicemessage)."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from msgspec import UNSET, UnsetType
 
+from ringback.calls import mailboxes
+from ringback.calls.mailboxes import INBOX
 from ringback.jobs import drop_blobs
 from ringback.record import ENUM, Count, Flag, Id, Number, Patch, Record, Text, WireTime
 from ringback.rest import files, replies
@@ -16,24 +18,7 @@ from ringback.store import rows, schema
 from ringback.store.database import Db
 from ringback.store.listing import Listing
 
-INBOX = "INBOX"
-Folder = Annotated[
-    Literal[
-        "INBOX",
-        "Old",
-        "Work",
-        "Family",
-        "Friends",
-        "Cust1",
-        "Cust2",
-        "Cust3",
-        "Cust4",
-        "Cust5",
-        "Urgent",
-        "Deleted",
-    ],
-    ENUM,
-]
+Folder = Annotated[mailboxes.Folder, ENUM]
 
 
 class Voicemessage(Record):
