@@ -29,9 +29,8 @@ class Operator:
         self._token = services.database.write(self._come)
 
     def leave(self) -> None:
-        bound = {"customer": self.customer_id, "hash": tokens.hash_of(self._token)}
-        sql = "DELETE FROM tokens WHERE customer_id = :customer AND hash = :hash"
-        self.services.database.write(lambda db: db.run(sql, bound))
+        token_hash = tokens.hash_of(self._token)
+        self.services.database.write(lambda db: tokens.end(db, self.customer_id, token_hash))
 
     def _come(self, db: Db) -> str:
         ids = (self.customer_id, self.user_id)

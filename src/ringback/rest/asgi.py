@@ -51,9 +51,7 @@ class Application:
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-        elif scope["type"] == "http":
+        if scope["type"] == "http":
             await self._http(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -194,12 +192,3 @@ async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
             raise TooLarge
         more = message.get("more_body", False)
     return b"".join(parts)
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    """Start and stop are the business of `app.py`; the protocol only wants its answers."""
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
