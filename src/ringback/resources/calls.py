@@ -20,7 +20,6 @@ from ringback.rest import replies
 from ringback.rest.access import RECEPTION, Policy, Role
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.store import rows, schema
-from ringback.store.database import value
 from ringback.store.listing import Listing
 
 HIDDEN = "***"
@@ -166,10 +165,9 @@ def _undialled(given: Mapping[str, Any], *names: str) -> list[Fault]:
 
 def _check_from(call: Call, user_id: int | None) -> None:
     """`from` is a user of the customer; another than oneself for those who control any call."""
-    sql = "SELECT id FROM users WHERE customer_id = :customer AND id = :id"
     if user_id is None or user_id == call.caller.user_id:
         return
-    if value(call.db, sql, {"customer": call.customer_id, "id": user_id}) is None:
+    if not rows.exists(call.db, schema.users, call.customer_id, user_id):
         raise Invalid(faults=[Fault("from")])
     if call.caller.role not in RECEPTION:
         raise Forbidden

@@ -1,13 +1,13 @@
 """Making customers and users: the one way, for the API, the command line and the demo.
 
-Writes only; checking names, addresses and passwords is the caller's. `Taken` when an e-mail (anywhere) or an extension (of
+Checking names, addresses and passwords is the caller's. `Taken` when an e-mail (anywhere) or an extension (of
 this customer) is in use.
 """
 
 from typing import Any
 
 from ringback.store import rows, schema
-from ringback.store.database import Db, folded
+from ringback.store.database import Db, folded, value
 
 
 def create_customer(
@@ -33,6 +33,12 @@ def create_customer(
     }
     db.load("customers", list(row), [list(row.values())])
     return customer_id
+
+
+def country_of(db: Db, customer_id: int) -> str | None:
+    """The ISO 3166 country in which the customer dials."""
+    country: str | None = value(db, "SELECT cc FROM customers WHERE id = :customer", {"customer": customer_id})
+    return country
 
 
 def create_user(

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from ringback.store.database import Db
+from ringback.store.database import Db, first
 from ringback.store.schema import columns, counted
 
 DAY_S = 86_400
@@ -61,6 +61,31 @@ def update(db: Db, table: Table, customer_id: int, row_id: int, changes: Mapping
     count(db, table, customer_id, before, -1)
     count(db, table, customer_id, [{**row, **changes} for row in before], +1)
     changed(db, table, customer_id)
+
+
+def save(
+    db: Db,
+    table: Table,
+    customer_id: int,
+    row_id: int | None,
+    columns: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+) -> int:
+    """Changes the row, or makes one (None) with what is not given from `defaults`; returns its id.
+
+    The row stays locked, so that what follows (its members, say) does not mix with that of another transaction.
+    """
+    if row_id is None:
+        return insert(db, table, customer_id, [{**defaults, **columns}])[0]
+    lock(db, table, customer_id, [row_id])
+    update(db, table, customer_id, row_id, columns)
+    return row_id
+
+
+def exists(db: Db, table: Table, customer_id: int, row_id: int) -> bool:
+    """Whether the customer has this row."""
+    sql = f'SELECT 1 FROM "{table.name}" WHERE customer_id = :customer AND id = :id'
+    return first(db, sql, {"customer": customer_id, "id": row_id}) is not None
 
 
 def delete(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> None:

@@ -41,11 +41,8 @@ def _save(call: Call, button_id: int | None, given: Any) -> int:
     faults = [Fault(name) for name in ("data_online", "data_offline") if not _fits(given.get(name))]
     if faults:
         raise Invalid(f"{Invalid.message}: a button is an https: or data:image/ address, or text, of 256 KiB", faults)
-    if button_id is not None:
-        rows.update(call.db, schema.callmeback_buttons, call.customer_id, button_id, given)
-        return button_id
-    row = {"name": DEFAULT_NAME, "created_at": call.now, **given}
-    return rows.insert(call.db, schema.callmeback_buttons, call.customer_id, [row])[0]
+    defaults = {"name": DEFAULT_NAME, "created_at": call.now}
+    return rows.save(call.db, schema.callmeback_buttons, call.customer_id, button_id, given, defaults)
 
 
 def _fits(data: str | None) -> bool:

@@ -29,7 +29,7 @@ from ringback.record import (
 from ringback.resources.callmeback import values
 from ringback.rest.endpoint import Call, Resource
 from ringback.rest.verbs import created, listed, patched, removed, shown
-from ringback.store import callbacks, rows, schema
+from ringback.store import accounts, callbacks, rows, schema
 from ringback.store.database import value
 from ringback.store.listing import Listing
 
@@ -143,18 +143,16 @@ DEFAULTS = {
 
 def _save(call: Call, setting_id: int | None, given: Any) -> int:
     columns = _columns(call, given)
-    if setting_id is not None:
-        rows.update(call.db, schema.callmeback_settings, call.customer_id, setting_id, columns)
-        return setting_id
-    row = {**DEFAULTS, **_customers(call, given["ddi_e164"]), "created_at": call.now, **columns}
-    return rows.insert(call.db, schema.callmeback_settings, call.customer_id, [row])[0]
+    defaults = _defaults(call, given["ddi_e164"]) if setting_id is None else {}
+    return rows.save(call.db, schema.callmeback_settings, call.customer_id, setting_id, columns, defaults)
 
 
-def _customers(call: Call, ddi: int | str) -> dict[str, Any]:
-    """The defaults that come from the customer: the country of the number, and the time zone."""
+def _defaults(call: Call, ddi: int | str) -> dict[str, Any]:
+    """Of a new setting; the number and the customer give the country and the time zone."""
     country = country_of(_e164(call, ddi)[1])
     zone = value(call.db, "SELECT time_zone FROM customers WHERE id = :customer", {"customer": call.customer_id})
-    return {"allowed_countries": json_text([country] if country else []), "time_zone": zone or "UTC"}
+    found = {"allowed_countries": json_text([country] if country else []), "time_zone": zone or "UTC"}
+    return {**DEFAULTS, **found, "created_at": call.now}
 
 
 def _columns(call: Call, given: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +187,7 @@ def _column(call: Call, name: str, given: Any) -> tuple[str, Any]:
 
 def _e164(call: Call, given: int | str) -> tuple[int, str]:
     """The id and the digits of one of the customer's numbers; ValueError when it is none."""
-    country = value(call.db, "SELECT cc FROM customers WHERE id = :customer", {"customer": call.customer_id})
+    country = accounts.country_of(call.db, call.customer_id)
     for form in values.forms(str(given), country):
         sql = "SELECT id FROM ddis WHERE customer_id = :customer AND e164 = :e164"
         found = value(call.db, sql, {"customer": call.customer_id, "e164": form})
@@ -199,8 +197,7 @@ def _e164(call: Call, given: int | str) -> tuple[int, str]:
 
 
 def _button(call: Call, button_id: int | None) -> int | None:
-    sql = "SELECT id FROM callmeback_buttons WHERE customer_id = :customer AND id = :id"
-    if button_id is not None and value(call.db, sql, {"customer": call.customer_id, "id": button_id}) is None:
+    if button_id is not None and not rows.exists(call.db, schema.callmeback_buttons, call.customer_id, button_id):
         raise ValueError("there is no such button")
     return button_id
 

@@ -125,11 +125,8 @@ def _save(call: Call, contact_id: int | None, given: Mapping[str, Any], prefix: 
     if "rel_user_id" in columns:
         columns["internal"] = int(columns["rel_user_id"] is not None)
     columns |= _owner(call, contact_id, columns) | _kept(call, contact_id, extra)
-    if contact_id is not None:
-        rows.update(call.db, schema.contacts, call.customer_id, contact_id, columns)
-        return contact_id
     defaults = {"created_at": call.now, "labels": "[]", "internal": 0}
-    return rows.insert(call.db, schema.contacts, call.customer_id, [{**defaults, **columns}])[0]
+    return rows.save(call.db, schema.contacts, call.customer_id, contact_id, columns, defaults)
 
 
 def _owner(call: Call, contact_id: int | None, columns: Mapping[str, Any]) -> dict[str, Any]:
@@ -154,12 +151,11 @@ def _kept(call: Call, contact_id: int | None, extra: Mapping[str, Any]) -> dict[
 
 
 def _unknown_users(call: Call, columns: Mapping[str, Any], prefix: str) -> list[Fault]:
-    sql = "SELECT 1 FROM users WHERE customer_id = :customer AND id = :id"
     named = {name: columns.get(name) for name in ("rel_user_id", "user_id")}
     return [
         Fault(f"{prefix}{name}", "There is no such user.")
         for name, each in named.items()
-        if each is not None and value(call.db, sql, {"customer": call.customer_id, "id": each}) is None
+        if each is not None and not rows.exists(call.db, schema.users, call.customer_id, each)
     ]
 
 

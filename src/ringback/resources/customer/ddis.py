@@ -8,10 +8,9 @@ from msgspec import UNSET, Meta, UnsetType
 from ringback.calls.numbers import digits
 from ringback.errors import Fault, Invalid
 from ringback.record import NAME_LENGTH, NO_NUL, Id, Kind, Name, Number, Patch, Record, Wire
-from ringback.resources.customer.members import written
 from ringback.rest.endpoint import Call, Resource
 from ringback.rest.verbs import created, listed, patched, removed, shown
-from ringback.store import rows, schema
+from ringback.store import accounts, rows, schema
 from ringback.store.database import Db, value
 from ringback.store.listing import Listing
 
@@ -42,18 +41,11 @@ DDIS = Resource(
 def _save(call: Call, ddi_id: int | None, given: Mapping[str, Any]) -> int:
     columns = dict(given)
     if "e164" in columns:
-        columns["e164"] = digits(columns["e164"], _country(call))
+        columns["e164"] = digits(columns["e164"], accounts.country_of(call.db, call.customer_id))
     faults = [*_number_faults(call, ddi_id, columns), *_campaign_faults(call, columns)]
     if faults:
         raise Invalid(faults=faults)
-    return written(call, schema.ddis, ddi_id, columns, {"number": columns.get("e164")})
-
-
-def _country(call: Call) -> str | None:
-    country: str | None = value(
-        call.db, "SELECT cc FROM customers WHERE id = :customer", {"customer": call.customer_id}
-    )
-    return country
+    return rows.save(call.db, schema.ddis, call.customer_id, ddi_id, columns, {"number": columns.get("e164")})
 
 
 def _number_faults(call: Call, ddi_id: int | None, columns: Mapping[str, Any]) -> list[Fault]:
@@ -67,11 +59,10 @@ def _number_faults(call: Call, ddi_id: int | None, columns: Mapping[str, Any]) -
 
 
 def _campaign_faults(call: Call, columns: Mapping[str, Any]) -> list[Fault]:
-    if columns.get("campaign_id") is None:
+    campaign_id = columns.get("campaign_id")
+    if campaign_id is None or rows.exists(call.db, schema.campaigns, call.customer_id, campaign_id):
         return []
-    sql = "SELECT 1 FROM campaigns WHERE customer_id = :customer AND id = :id"
-    there = value(call.db, sql, {"customer": call.customer_id, "id": columns["campaign_id"]})
-    return [] if there else [Fault("campaign_id", "There is no such campaign.")]
+    return [Fault("campaign_id", "There is no such campaign.")]
 
 
 def _remove(db: Db, customer_id: int, ids: Sequence[int]) -> None:

@@ -55,17 +55,6 @@ def name_faults(db: Db, table: Table, customer_id: int, record_id: int | None, g
     return [Fault("name", "This value is already used.")] if value(db, sql, bound) else []
 
 
-def written(
-    call: Call, table: Table, record_id: int | None, columns: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> int:
-    """Updates the row, or makes one with what is not given from `defaults`; returns its id."""
-    if record_id is None:
-        return rows.insert(call.db, table, call.customer_id, [{**defaults, **columns}])[0]
-    rows.lock(call.db, table, call.customer_id, [record_id])  # members follow, and two lists of them must not mix
-    rows.update(call.db, table, call.customer_id, record_id, columns)
-    return record_id
-
-
 def save_group(
     call: Call,
     table: Table,
@@ -81,7 +70,7 @@ def save_group(
     faults += members.faults(call.db, call.customer_id, ids or [])
     if faults:
         raise Invalid(faults=faults)
-    saved = written(call, table, record_id, rest, defaults)
+    saved = rows.save(call.db, table, call.customer_id, record_id, rest, defaults)
     if ids is not None:
         members.replace(call.db, call.customer_id, saved, {each: {} for each in ids})
     return saved

@@ -7,7 +7,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from ringback.errors import Invalid
 from ringback.record import Column, Count, Flag, Id, Ids, Kind, Name, Number, Patch, Record, RequiredName, Wire, to_db
-from ringback.resources.customer.members import Members, ids_sql, name_faults, written
+from ringback.resources.customer.members import Members, ids_sql, name_faults
 from ringback.resources.customer.users import DIRECTORY
 from ringback.rest.access import RECEPTION
 from ringback.rest.endpoint import Call, Resource
@@ -77,7 +77,7 @@ def _save(call: Call, queue_id: int | None, given: Mapping[str, Any]) -> int:
     faults += MEMBERS.faults(call.db, call.customer_id, ids, ".id" if objects else "")
     if faults:
         raise Invalid(faults=faults)
-    saved = written(call, schema.queues, queue_id, columns, {})
+    saved = rows.save(call.db, schema.queues, call.customer_id, queue_id, columns, {})
     if "users" in given:
         MEMBERS.replace(call.db, call.customer_id, saved, _statuses(call, saved, members))
     return saved

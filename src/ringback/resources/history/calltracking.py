@@ -10,11 +10,10 @@ from ringback.calls.numbers import digits, normal
 from ringback.errors import Fault, Invalid
 from ringback.record import Column, Id, Name, Patch, Record, RequiredName, Texts, WireTime
 from ringback.resources.history import cdrs
-from ringback.rest.access import Policy
 from ringback.rest.endpoint import Call, Resource
 from ringback.rest.verbs import created, listed, patched, removed, shown
-from ringback.store import rows, schema
-from ringback.store.database import Db, value
+from ringback.store import accounts, rows, schema
+from ringback.store.database import Db
 from ringback.store.listing import Listing
 
 _NUMBERS = """(SELECT coalesce('["' || string_agg(n.e164, '","') || '"]', '[]') FROM (
@@ -50,28 +49,23 @@ CDRS = Resource(
         where=f"t.customer_id = d.customer_id AND t.dst = d.e164 AND {_OF_CAMPAIGN}",
     ),
     own=replace(_OWN, where=f"{_OWN.where} AND {_TRACKED}", tally=None),
-    hidden_by={Policy.BILLING_DISABLED: frozenset({"rate", "charge"})},
+    hidden_by=cdrs.CDRS.hidden_by,
 )
 
 
 def _save(call: Call, campaign_id: int | None, given: Mapping[str, Any]) -> int:
     numbers = _numbers(call, given.get("numbers", []))
     columns = {name: each for name, each in given.items() if name != "numbers"}
-    if campaign_id is None:
-        row = {**columns, "created_at": call.now}
-        campaign_id = rows.insert(call.db, schema.campaigns, call.customer_id, [row])[0]
-    else:
-        rows.update(call.db, schema.campaigns, call.customer_id, campaign_id, columns)
+    saved = rows.save(call.db, schema.campaigns, call.customer_id, campaign_id, columns, {"created_at": call.now})
     if "numbers" in given:
-        _assign(call.db, call.customer_id, campaign_id, numbers)
-    return campaign_id
+        _assign(call.db, call.customer_id, saved, numbers)
+    return saved
 
 
 def _numbers(call: Call, given: Sequence[str]) -> list[int]:
     """The ids of the numbers; Invalid, naming each that is none of the customer's."""
-    bound = {"customer": call.customer_id}
-    country = value(call.db, "SELECT cc FROM customers WHERE id = :customer", bound)
-    stored = call.db.all("SELECT e164, id FROM ddis WHERE customer_id = :customer", bound)
+    country = accounts.country_of(call.db, call.customer_id)
+    stored = call.db.all("SELECT e164, id FROM ddis WHERE customer_id = :customer", {"customer": call.customer_id})
     known: dict[str | None, int] = {row[0]: row[1] for row in stored}
     found = [known.get(normal(each)) or known.get(digits(each, country)) for each in given]
     faults = [Fault(f"numbers[{index}]") for index, ddi in enumerate(found) if ddi is None]
