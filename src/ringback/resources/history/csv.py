@@ -4,7 +4,8 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ringback.query import Query, parse
@@ -18,12 +19,12 @@ from ringback.store.listing import Listing
 MEDIA_TYPE = "text/csv; charset=utf-8"
 _QUOTE = '"'
 _SPECIAL = re.compile(r'[,"\r\n]')
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
+_FORMULA = frozenset("=+-@\t\r'")
 
 
 def neutral(text: str) -> str:
     """A cell that no spreadsheet takes for a formula: one `'` in front, which an importer strips again."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return f"'{text}" if text[:1] in _FORMULA else text
 
 
 def exported(path: str, resource: Resource, summary: str) -> Endpoint:
@@ -75,21 +76,19 @@ def _chunks(
             yield text.encode()
 
 
-def _lines(rows: Sequence[Sequence[Any]]) -> str:
+def _lines(rows: Iterable[Sequence[Any]]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer).writerows(rows)
     return buffer.getvalue()
 
 
-def _cells(rows: Sequence[Row], attributes: Sequence[Attribute]) -> list[list[Any]]:
+def _cells(rows: Sequence[Row], attributes: Sequence[Attribute]) -> Iterable[Sequence[Any]]:
     """Database values as cells, column by column: each kind has one conversion for all its rows."""
-    columns = zip(*rows, strict=True)
-    return [
-        list(row)
-        for row in zip(*(_column(each, column) for each, column in zip(attributes, columns, strict=True)), strict=True)
-    ]
+    columns = zip(attributes, zip(*rows, strict=True), strict=True)
+    return zip(*(_column(attribute, column) for attribute, column in columns), strict=True)
 
 
+@lru_cache(maxsize=256)
 def _list_cell(text: str) -> str:
     """Texts with commas between; one that holds a comma, a quote or a line end is quoted as a cell would be."""
     return ",".join(
@@ -107,7 +106,7 @@ def _column(attribute: Attribute, values: Sequence[Any]) -> Sequence[Any]:
             return ["true" if value else "false" for value in values]
         case Kind.LIST:
             return [neutral(_list_cell(value)) if value else value for value in values]
-        case Kind.INT:
+        case Kind.INT | Kind.ENUM:
             return values
         case _:
             return [f"'{value}" if value and value[0] in _FORMULA else value for value in values]
