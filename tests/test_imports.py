@@ -40,7 +40,7 @@ _ROOMS = {
     "identity": "errors rest.access mail store services identity.idle jobs",
     # the API
     "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
-    "resources": "errors calls sip record query rest.access settings mail media store jobs identity rest",
+    "resources": "errors calls sip record query rest.access mail media store jobs identity rest",
     "importers": "errors calls sip media store services jobs",
     "pages": "errors settings metrics store jobs rest resources",
     "demo": "record store services identity rest resources importers",

@@ -48,6 +48,10 @@ class Settings:
     def blobs_url(self) -> str:
         return self.blobs or str(Path(self.data_dir) / "blobs")
 
+    def api_url(self, path: str) -> str:
+        """The URL of a path of the API; relative to this server where `public_url` is not set."""
+        return f"{self.public_url.rstrip('/')}{BASE_PATHS[0]}{path}"
+
     def is_embedded(self) -> bool:
         """Whether the database is an SQLite file, which the server migrates by itself at start."""
         return not self.database_url().startswith(("postgresql://", "postgres://"))

@@ -103,5 +103,4 @@ def _roles(each: Endpoint) -> str:
 
 
 def _policies(each: Endpoint) -> str:
-    closed = each.closed_by | (each.resource.closed_by if each.resource is not None else frozenset())
-    return ", ".join(sorted(closed)) or "-"
+    return ", ".join(sorted(each.closing)) or "-"

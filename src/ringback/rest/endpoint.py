@@ -96,6 +96,11 @@ class Endpoint:
     parent: Resource | None = None
     """The resource of the record that `{id}` names, where the collection under it is of another."""
 
+    @property
+    def closing(self) -> frozenset[Policy]:
+        """The policies under which it answers 403: its own, and those of its resources."""
+        return self.closed_by.union(*(each.closed_by for each in (self.resource, self.parent) if each is not None))
+
 
 @dataclass(slots=True)
 class Call:

@@ -112,8 +112,7 @@ def _run(call: Call) -> replies.Reply:
 def _refuse(call: Call) -> None:
     """Forbidden by role or policy; but a record that is not the customer's is not found, whoever asks."""
     endpoint, caller = call.endpoint, call.caller
-    closed = endpoint.closed_by.union(*(each.closed_by for each in (endpoint.resource, endpoint.parent) if each))
-    if caller.role in endpoint.roles and closed.isdisjoint(caller.policies):
+    if caller.role in endpoint.roles and endpoint.closing.isdisjoint(caller.policies):
         return
     ids = call.path.get("ids") or ([call.path["id"]] if "id" in call.path else [])
     named = endpoint.parent or endpoint.resource

@@ -120,9 +120,8 @@ def _rights(row: Endpoint) -> str:
     texts = []
     if row.roles != EVERYBODY:
         texts.append(f"For {' and '.join(sorted(row.roles))}.")
-    closed = row.closed_by | (row.resource.closed_by if row.resource is not None else frozenset())
-    if closed:
-        texts.append(f"Closed by the team policies {', '.join(sorted(closed))}.")
+    if row.closing:
+        texts.append(f"Closed by the team policies {', '.join(sorted(row.closing))}.")
     return " ".join(texts)
 
 

@@ -18,7 +18,6 @@ from ringback.resources.customer.users import READABLE, USERS, User
 from ringback.rest import files, replies
 from ringback.rest.access import Policy
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
-from ringback.settings import BASE_PATHS, Settings
 from ringback.store import rows, schema
 from ringback.store.database import Db, first
 
@@ -35,13 +34,9 @@ class UserWithAudio(User):
 def _show(call: Call) -> replies.Reply:
     user = call.find(READABLE, call.path["id"])
     _, duration, size = _stored(call)
-    url = None if size is None else _url(call.services.settings, call.path["id"])
+    url = None if size is None else call.services.settings.api_url(f"/users/{call.path['id']}/audio.mp3")
     audio = {"custom": size is not None, "duration": duration, "size": size, "url": url}
     return replies.item(UserWithAudio(**asdict(user), audio=audio))
-
-
-def _url(settings: Settings, user_id: int) -> str:
-    return f"{settings.public_url.rstrip('/')}{BASE_PATHS[0]}/users/{user_id}/audio.mp3"
 
 
 def _stored(call: Call) -> tuple[str | None, int | None, int | None]:

@@ -32,7 +32,6 @@ from ringback.rest.access import Policy
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.rest.verbs import listed, patched, removed, shown
 from ringback.rest.wipes import cleared
-from ringback.settings import BASE_PATHS
 from ringback.store import rows, schema
 from ringback.store.database import Db
 from ringback.store.listing import Listing
@@ -143,7 +142,7 @@ def _link(call: Call) -> replies.Reply:
     services.database.read(find)
     path = _signed_path(call)
     query, expires = links.query(services.database, call.customer_id, path, call.now)
-    url = f"{services.settings.public_url.rstrip('/')}{BASE_PATHS[0]}{path}?{query}"
+    url = services.settings.api_url(f"{path}?{query}")
     expires_at = time_text(expires)
     assert expires_at is not None
     return replies.item(Link(url, expires_at), 201)
