@@ -7,7 +7,7 @@ from typing import Any
 from ringback.errors import Fault, Invalid
 from ringback.identity import challenges, passwords, throttle, tokens
 from ringback.services import Services
-from ringback.store import rows, schema
+from ringback.store import audit, rows, schema
 from ringback.store.database import Db, Row, first, folded
 
 _SELECT = """
@@ -64,6 +64,21 @@ def confirm_password(services: Services, customer_id: int, user_id: int, passwor
     if not passwords.verify(account.password_hash if account else None, password):
         raise Invalid("The password is wrong.", [Fault(field, "The password is wrong.")])
     services.database.write(lambda db: throttle.forgive(db, keys))
+
+
+def note(db: Db, account: Account, action: str, *, at: int, ip: str) -> None:
+    """Notes in the audit log what somebody who is not logged in did with the account."""
+    audit.note(
+        db,
+        account.customer_id,
+        at=at,
+        action=action,
+        user_id=account.user_id,
+        user_name=account.name,
+        object_class="User",
+        object_id=account.user_id,
+        ip=ip,
+    )
 
 
 def set_password(db: Db, customer_id: int, user_id: int, password_hash: str, *, keep: str | None = None) -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from ringback.errors import LoginRefused
 from ringback.identity import accounts, challenges, mails, passwords, second_factor, throttle, tokens
 from ringback.services import Services
-from ringback.store import audit
 from ringback.store.database import Db
 
 WRONG_CODE = "Invalid or expired code."
@@ -57,7 +56,7 @@ def with_password(services: Services, email: str, password: str, visitor: Visito
 def _failed(db: Db, account: accounts.Account | None, keys: throttle.Keys, visitor: Visitor) -> None:
     """Notes the failure of an account; for an unknown one something else is written, so that time does not tell them apart."""
     if account is not None:
-        _note(db, account, "login_failed", visitor)
+        accounts.note(db, account, "login_failed", at=visitor.now, ip=visitor.ip)
     else:
         throttle.touch(db, keys, visitor.now)
 
@@ -73,7 +72,7 @@ def _session(db: Db, account: accounts.Account, visitor: Visitor) -> Session:
         ip=visitor.ip,
         user_agent=visitor.user_agent,
     )
-    _note(db, account, "login", visitor)
+    accounts.note(db, account, "login", at=visitor.now, ip=visitor.ip)
     return Session(token, account.user_id)
 
 
@@ -99,7 +98,7 @@ def with_code(services: Services, nonce: str, code: str, visitor: Visitor) -> Se
         keys = throttle.user_keys("second", account.user_id, throttle.SECOND_FACTOR)
         throttle.reserve(db, keys, visitor.now, field="code")
         if not second_factor.is_right(db, challenge, account.method, account.totp_secret, code, visitor.now):
-            _note(db, account, "login_failed", visitor)
+            accounts.note(db, account, "login_failed", at=visitor.now, ip=visitor.ip)
             return None
         challenges.use(db, challenge)
         throttle.forgive(db, keys)
@@ -109,17 +108,3 @@ def with_code(services: Services, nonce: str, code: str, visitor: Visitor) -> Se
     if session is None:
         raise LoginRefused(WRONG_CODE, field="code")
     return session
-
-
-def _note(db: Db, account: accounts.Account, action: str, visitor: Visitor) -> None:
-    audit.note(
-        db,
-        account.customer_id,
-        at=visitor.now,
-        action=action,
-        user_id=account.user_id,
-        user_name=account.name,
-        object_class="User",
-        object_id=account.user_id,
-        ip=visitor.ip,
-    )

@@ -12,7 +12,6 @@ from ringback.record import Patch, Text
 from ringback.resources.customer.sessions import Message
 from ringback.rest import replies
 from ringback.rest.endpoint import Call, Endpoint, Shape, Work
-from ringback.store import audit
 from ringback.store.database import Db
 
 
@@ -54,7 +53,7 @@ def _reset(call: Call) -> replies.Reply:
         if not challenges.use(db, challenge):
             raise _no_such_token()
         accounts.set_password(db, account.customer_id, account.user_id, hashed)
-        _note(db, call, account)
+        accounts.note(db, account, "password_reset", at=call.now, ip=call.ip)
 
     call.services.database.write(store)
     return replies.empty()
@@ -70,20 +69,6 @@ def _found(db: Db, token: str, now: int) -> tuple[accounts.Account, challenges.C
 
 def _no_such_token() -> Invalid:
     return Invalid("This code is unknown, used or older than an hour.", [Fault("token")])
-
-
-def _note(db: Db, call: Call, account: accounts.Account) -> None:
-    audit.note(
-        db,
-        account.customer_id,
-        at=call.now,
-        action="password_reset",
-        user_id=account.user_id,
-        user_name=account.name,
-        object_class="User",
-        object_id=account.user_id,
-        ip=call.ip,
-    )
 
 
 ENDPOINTS = (
