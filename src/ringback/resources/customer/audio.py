@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import asdict
 
-from ringback.errors import Fault, Invalid, NotFound, UnsupportedMediaType
+from ringback.errors import Fault, Invalid, NotFound, Unavailable, UnsupportedMediaType
 from ringback.jobs import drop_blobs
 from ringback.media.audio import Audio, BrokenAudio
 from ringback.media.encoder import encode_isolated
@@ -57,6 +57,8 @@ def _upload(call: Call) -> replies.Reply:
     columns = {"audio_key": key, "audio_duration": math.ceil(audio.duration_s), "audio_size": audio.size}
     try:
         return call.services.database.write(lambda db: _replaced(call, db, columns))
+    except Unavailable:
+        raise  # whether it was committed is not known: a file too many is found by `ringback doctor`
     except BaseException:
         call.services.blobs.delete(key)
         raise
