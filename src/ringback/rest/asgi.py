@@ -3,10 +3,10 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.datastructures import Headers, QueryParams
 from starlette.types import Message, Receive, Scope, Send
@@ -16,11 +16,13 @@ from ringback.metrics import Metrics
 from ringback.rest import machine, replies
 from ringback.rest.endpoint import Endpoint
 from ringback.rest.routing import Router
+from ringback.rest.turns import Turns
 from ringback.services import Services
 from ringback.settings import BASE_PATHS
 
+T = TypeVar("T")
+
 MAX_BODY = 10 * 1024 * 1024
-THREADS = 16
 STALLED_S = 60.0  # a reader that takes nothing for so long is dropped, so that its snapshot ends
 
 CORS = {
@@ -43,7 +45,7 @@ class Application:
         self.api = Router(api)
         self.pages = Router(pages)
         self.metrics = metrics
-        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self.turns = Turns()
         self.proxies = [
             ip_network(part.strip(), strict=False)
             for part in services.settings.trusted_proxies.split(",")
@@ -57,7 +59,7 @@ class Application:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         reply, template = await self._reply(scope, receive)
-        await self._send(reply, scope["method"] == "HEAD", send)
+        await self._send(reply, scope, send)
         self.metrics.request(scope["method"], template, reply.status, time.perf_counter() - began)
 
     async def _reply(self, scope: Scope, receive: Receive) -> tuple[replies.Reply, str]:
@@ -68,9 +70,8 @@ class Application:
                 return replies.empty(), "*"
             endpoint, parameters = await self._route(router, path, request)
             request = await self._with_body(endpoint, request, receive)
-            run = asyncio.get_running_loop().run_in_executor
-            reply = await run(self.threads, machine.answer, self.services, endpoint, parameters, request)
-            return reply, endpoint.path
+            answer = partial(machine.answer, self.services, endpoint, parameters, request, self.turns.met)
+            return await self._in_turn(request, answer), endpoint.path
         except RingbackError as error:
             return replies.problem(error), "*"
         except Exception:
@@ -96,8 +97,11 @@ class Application:
         return full
 
     async def _authenticate(self, request: machine.Request) -> None:
-        run = asyncio.get_running_loop().run_in_executor
-        await run(self.threads, machine.authenticate, self.services, request)
+        await self._in_turn(request, partial(machine.authenticate, self.services, request))
+
+    async def _in_turn(self, request: machine.Request, work: Callable[[], T]) -> T:
+        """Has `work` done in a thread when it is the turn of the request's customer."""
+        return await asyncio.wrap_future(self.turns.submit(self.turns.lane(request.headers, request.ip), work))
 
     def _router(self, path: str) -> tuple[Router, str]:
         for base in BASE_PATHS:
@@ -126,7 +130,8 @@ class Application:
             peer = hops.pop()
         return peer
 
-    async def _send(self, reply: replies.Reply, is_head: bool, send: Send) -> None:
+    async def _send(self, reply: replies.Reply, scope: Scope, send: Send) -> None:
+        is_head = scope["method"] == "HEAD"
         headers = {**SAFE, **CORS, **reply.headers}
         if reply.media_type is not None:
             headers.setdefault("Content-Type", reply.media_type)
@@ -138,19 +143,19 @@ class Application:
             return
         await send(_start(reply.status, headers))
         if not is_head:
-            await self._stream(reply.body, send)
+            await self._stream(reply.body, self._request(scope), send)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _stream(self, chunks: Iterator[bytes], send: Send) -> None:
-        run = asyncio.get_running_loop().run_in_executor
+    async def _stream(self, chunks: Iterator[bytes], request: machine.Request, send: Send) -> None:
+        following: Callable[[], bytes | None] = partial(next, chunks, None)
         try:
-            while (chunk := await run(self.threads, next, chunks, None)) is not None:
+            while (chunk := await self._in_turn(request, following)) is not None:
                 message = {"type": "http.response.body", "body": chunk, "more_body": True}
                 await asyncio.wait_for(send(message), STALLED_S)
         finally:
             close: Callable[[], None] | None = getattr(chunks, "close", None)
             if close is not None:
-                await run(self.threads, close)
+                await self._in_turn(request, close)
 
 
 def _within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

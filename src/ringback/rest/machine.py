@@ -5,7 +5,7 @@ event loop.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,10 +42,20 @@ def authenticate(services: Services, request: Request) -> Caller:
     return services.database.read(lambda db: tokens.identify(db, token, named, services.idle, now))
 
 
-def answer(services: Services, endpoint: Endpoint, path: Mapping[str, Any], request: Request) -> replies.Reply:
+Met = Callable[[Mapping[str, str], Caller], None]
+"""Told of a request's headers and its caller once the token is checked."""
+
+
+def answer(
+    services: Services,
+    endpoint: Endpoint,
+    path: Mapping[str, Any],
+    request: Request,
+    met: Met = lambda _, __: None,
+) -> replies.Reply:
     """The answer of an endpoint; errors come out as their replies, unknown ones as 500 with an id for the log."""
     try:
-        return _answer(services, endpoint, path, request)
+        return _answer(services, endpoint, path, request, met)
     except RingbackError as error:
         if error.status >= 500:
             log.warning("unavailable", path=endpoint.path, method=endpoint.method, cause=repr(error.__cause__))
@@ -66,7 +76,9 @@ def failure(where: str) -> replies.Reply:
     return replies.problem(RingbackError(f"{RingbackError.message} ({request_id})"))
 
 
-def _answer(services: Services, endpoint: Endpoint, path: Mapping[str, Any], request: Request) -> replies.Reply:
+def _answer(
+    services: Services, endpoint: Endpoint, path: Mapping[str, Any], request: Request, met: Met
+) -> replies.Reply:
     call = Call(
         endpoint=endpoint,
         services=services,
@@ -84,6 +96,7 @@ def _answer(services: Services, endpoint: Endpoint, path: Mapping[str, Any], req
 
     def first_part(db: Db) -> replies.Reply | None:
         call.current = tokens.identify(db, token, named, services.idle, call.now)
+        met(request.headers, call.current)
         call.transaction = db
         _refuse(call)
         return endpoint.handler(call) if endpoint.work is Work.READ else None
