@@ -1,11 +1,15 @@
 """Requests that nobody sends by mistake: each is refused like any other wrong one, and costs no more than that."""
 
+import asyncio
 import json
 
 import pytest
 
+from ringback.rest.asgi import MAX_UNPROVEN_BODY
 from ringback.rest.bodies import MAX_FAULTS
-from tests.api import Api, filter_text
+from ringback.store.lists import STREAM_ROWS
+from tests.api import BASE, Api, Client, filter_text
+from tests.test_cdrs import add, call
 
 
 @pytest.mark.parametrize("amount", ["1e999999", "-1e999999", "9e999999999999", "NaN", "sNaN", "Infinity"])
@@ -34,3 +38,60 @@ def test_an_answer_names_a_thousand_faults_at_most(api: Api) -> None:
 def test_a_list_that_is_too_long_is_one_fault(api: Api) -> None:
     assert api.ann.post("/contacts", {"labels": [1] * 50_000}).fields == ["labels"]
     assert api.admin.post("/usergroups", {"name": "Sales", "users": ["x"] * 50_000}).fields == ["users"]
+
+
+def test_without_a_token_much_is_neither_taken_nor_read(api: Api) -> None:
+    text = json.dumps({"email": "ann@customer1.example", "password": "x", "more": "y" * MAX_UNPROVEN_BODY}).encode()
+    assert api.nobody.call("POST", "/login", text).status == 413
+    assert api.nobody.call("POST", "/login", text[: MAX_UNPROVEN_BODY - 10]).status == 400
+    assert api.ann.call("POST", "/contacts", text).fields == ["password", "more"]
+    for length in ({"content-length": str(len(text))}, {"transfer-encoding": "chunked"}):
+        assert asyncio.run(read_of(api.nobody, length)) == (401, 0)
+
+
+async def read_of(client: Client, headers: dict[str, str]) -> tuple[int, int]:
+    """The status of a POST with these headers, and how many pieces of its body were read."""
+    read, statuses = 0, []
+
+    async def receive() -> dict[str, object]:
+        nonlocal read
+        read += 1
+        return {"type": "http.request", "body": b" " * 65_536, "more_body": read < 20}
+
+    async def send(message: dict[str, object]) -> None:
+        statuses.append(message.get("status"))
+
+    pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
+    path = f"{BASE}/contacts"
+    scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": pairs}
+    await client.app.application(scope, receive, send)  # type: ignore[arg-type]
+    return int(str(statuses[0])), read
+
+
+def test_an_export_ends_when_its_reader_goes(api: Api) -> None:
+    add(api, *(call(1_700_000_000 + n) for n in range(4 * STREAM_ROWS)))
+    assert asyncio.run(pieces_sent(api.admin, "/cdrs.csv", gone_after=1)) == 1
+
+
+async def pieces_sent(client: Client, path: str, gone_after: int) -> int:
+    """How many pieces of an answer are made when the client goes after so many of them."""
+    gone, pieces = asyncio.Event(), 0
+    asked = iter([{"type": "http.request", "body": b"", "more_body": False}])
+
+    async def receive() -> dict[str, object]:
+        for first in asked:
+            return first
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, object]) -> None:
+        nonlocal pieces
+        pieces += bool(message.get("body"))
+        if pieces == gone_after:
+            gone.set()
+            await asyncio.sleep(0)
+
+    token = [(b"x-auth-token", str(client.token).encode())]
+    scope = {"type": "http", "method": "GET", "path": BASE + path, "query_string": b"", "headers": token}
+    await client.app.application(scope, receive, send)  # type: ignore[arg-type]
+    return pieces

@@ -1,6 +1,7 @@
 """HTTP: the only module that knows the web framework. Bytes in, `machine.answer` in a worker thread, bytes out."""
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -23,6 +24,8 @@ from ringback.settings import BASE_PATHS
 T = TypeVar("T")
 
 MAX_BODY = 10 * 1024 * 1024
+MAX_UNPROVEN_BODY = 1024 * 1024
+"""What is read of a request before its token is checked; all that may be sent where none is needed."""
 STALLED_S = 60.0  # a reader that takes nothing for so long is dropped, so that its snapshot ends
 
 CORS = {
@@ -59,7 +62,7 @@ class Application:
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         reply, template = await self._reply(scope, receive)
-        await self._send(reply, scope, send)
+        await self._send(reply, scope, receive, send)
         self.metrics.request(scope["method"], template, reply.status, time.perf_counter() - began)
 
     async def _reply(self, scope: Scope, receive: Receive) -> tuple[replies.Reply, str]:
@@ -86,9 +89,12 @@ class Application:
             raise
 
     async def _with_body(self, endpoint: Endpoint, request: machine.Request, receive: Receive) -> machine.Request:
-        """The request with its body. 401 comes before 413 and 415."""
+        """The request with its body. 401 comes before 413 and 415, and before much is read."""
+        limit = MAX_UNPROVEN_BODY if endpoint.open else MAX_BODY
+        if not endpoint.open and _announced(request.headers) > MAX_UNPROVEN_BODY:
+            await self._authenticate(request)
         try:
-            full = replace(request, body=await _body(request.headers, receive))
+            full = replace(request, body=await _body(request.headers, receive, limit))
             _check_media_type(full)
         except (TooLarge, UnsupportedMediaType):
             if not endpoint.open:
@@ -130,7 +136,7 @@ class Application:
             peer = hops.pop()
         return peer
 
-    async def _send(self, reply: replies.Reply, scope: Scope, send: Send) -> None:
+    async def _send(self, reply: replies.Reply, scope: Scope, receive: Receive, send: Send) -> None:
         is_head = scope["method"] == "HEAD"
         headers = {**SAFE, **CORS, **reply.headers}
         if reply.media_type is not None:
@@ -143,16 +149,19 @@ class Application:
             return
         await send(_start(reply.status, headers))
         if not is_head:
-            await self._stream(reply.body, self._request(scope), send)
+            await self._stream(reply.body, self._request(scope), receive, send)
         await send({"type": "http.response.body", "body": b""})
 
-    async def _stream(self, chunks: Iterator[bytes], request: machine.Request, send: Send) -> None:
+    async def _stream(self, chunks: Iterator[bytes], request: machine.Request, receive: Receive, send: Send) -> None:
+        """Ends when the reader has gone: the server takes what is sent to nobody without a word."""
         following: Callable[[], bytes | None] = partial(next, chunks, None)
+        heard = asyncio.ensure_future(receive())
         try:
-            while (chunk := await self._in_turn(request, following)) is not None:
+            while not _has_gone(heard) and (chunk := await self._in_turn(request, following)) is not None:
                 message = {"type": "http.response.body", "body": chunk, "more_body": True}
                 await asyncio.wait_for(send(message), STALLED_S)
         finally:
+            heard.cancel()
             close: Callable[[], None] | None = getattr(chunks, "close", None)
             if close is not None:
                 await self._in_turn(request, close)
@@ -179,10 +188,21 @@ def _check_media_type(request: machine.Request) -> None:
         raise UnsupportedMediaType
 
 
-async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
+def _has_gone(heard: asyncio.Future[Message]) -> bool:
+    return heard.done() and heard.result()["type"] == "http.disconnect"
+
+
+def _announced(headers: Mapping[str, str]) -> float:
+    """How long the body will be at most."""
+    if "transfer-encoding" in headers:
+        return math.inf
+    text = headers.get("content-length", "")
+    return int(text) if text.isdecimal() else 0
+
+
+async def _body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
     """The whole body, up to the limit; TooLarge as soon as it is known to be more."""
-    announced = headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > MAX_BODY:
+    if limit < _announced(headers) < math.inf:
         raise TooLarge
     parts: list[bytes] = []
     size = 0
@@ -193,7 +213,7 @@ async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
             raise NotFound
         parts.append(message.get("body", b""))
         size += len(parts[-1])
-        if size > MAX_BODY:
+        if size > limit:
             raise TooLarge
         more = message.get("more_body", False)
     return b"".join(parts)
