@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from ringback.errors import Forbidden, NotFound
 from ringback.query import Query, parse
-from ringback.record import Patch, Record
+from ringback.record import Attribute, Patch, Record
 from ringback.rest import bodies
 from ringback.rest.access import ADMINISTRATORS, EVERYBODY, Caller, Policy, Role
 from ringback.rest.replies import Reply
@@ -47,6 +47,11 @@ class Resource:
     def hidden_from(self, caller: Caller) -> frozenset[str]:
         found = (names for policy, names in self.hidden_by.items() if policy in caller.policies)
         return frozenset().union(*found)
+
+    def usable_by(self, caller: Caller) -> dict[str, Attribute]:
+        """The attributes that the caller may filter and sort by."""
+        hidden = self.hidden_from(caller)
+        return {name: each for name, each in self.listing.attributes().items() if name not in hidden}
 
 
 Memberships = Callable[["Call", Sequence[int]], Mapping[tuple[int, int], Mapping[str, Any]]]
@@ -164,10 +169,7 @@ class Call:
 
     def query(self, resource: Resource) -> Query:
         """The collection query, allowing the attributes that the caller may see."""
-        hidden = resource.hidden_from(self.caller)
-        known = resource.listing.attributes()
-        seen = {name: attribute for name, attribute in known.items() if name not in hidden}
-        return parse(self.params, seen, tuple(resource.relations))
+        return parse(self.params, resource.usable_by(self.caller), tuple(resource.relations))
 
     def find(self, resource: Resource, record_id: int) -> Record:
         """The record, or NotFound (unknown, another customer's), or Forbidden (not for this role or policy)."""

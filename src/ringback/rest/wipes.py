@@ -8,7 +8,6 @@ from typing import Any
 from ringback.errors import Fault, FiltrationError, TooSlow
 from ringback.jobs import queue
 from ringback.query import Condition, Query, parse_filter
-from ringback.record import Attribute
 from ringback.rest import replies
 from ringback.rest.access import ADMINISTRATORS
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
@@ -70,20 +69,14 @@ def _filter(call: Call, resource: Resource) -> str | None:
     if not call.params:
         return None
     text = call.params[-1][1]
-    if not parse_filter(text, _known(call, resource)):
+    if not parse_filter(text, resource.usable_by(call.caller)):
         raise FiltrationError(f"{FiltrationError.message}: the filter is empty", [Fault("filter", "Give an entry.")])
     return text
 
 
-def _known(call: Call, resource: Resource) -> Mapping[str, Attribute]:
-    """What the caller may filter by."""
-    hidden = resource.hidden_from(call.caller)
-    return {name: each for name, each in resource.listing.attributes().items() if name not in hidden}
-
-
 def _count(call: Call, resource: Resource, text: str | None) -> int | None:
     """How many match, for the audit log; None when counting them takes too long."""
-    query = Query(conditions=parse_filter(text, _known(call, resource)), limit=1)
+    query = Query(conditions=parse_filter(text, resource.usable_by(call.caller)), limit=1)
     lists, bound = call.services.lists, call.bound()
     try:
         return call.services.database.read(lambda db: lists.page(db, resource.listing, bound, query))[1]

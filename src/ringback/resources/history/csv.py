@@ -47,9 +47,8 @@ def exported(path: str, resource: Resource, summary: str) -> Endpoint:
 def stream(call: Call, resource: Resource, listing: Listing, **bound: Any) -> Reply:
     """Filter and sort as on the list; limit and page are ignored. Errors come before the first byte, as JSON."""
     hidden = resource.hidden_from(call.caller)
-    known = {name: each for name, each in listing.attributes().items() if name not in hidden}
     wanted = [(name, value) for name, value in call.params if name in ("filter", "sort", "dir")]
-    query = parse(wanted, known)
+    query = parse(wanted, resource.usable_by(call.caller))
     chunks = _chunks(call, listing, call.bound(**bound), query, hidden)
     first = next(chunks)
     headers = {"Content-Disposition": 'attachment; filename="cdrs.csv"', "Cache-Control": "private"}
