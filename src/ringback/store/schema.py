@@ -564,7 +564,7 @@ jobs = Table(
     _int("run_at"),
     _int("lease_until"),
     _int("created_at"),
-    *_texts("progress", "error", "unique_key"),
+    *_texts("error", "unique_key"),
     UniqueConstraint("customer_id", "kind", "unique_key"),
     Index(None, "state", "run_at"),
 )

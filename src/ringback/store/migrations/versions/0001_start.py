@@ -590,7 +590,6 @@ def _jobs() -> None:
         sa.Column("run_at", INT, nullable=False),
         sa.Column("lease_until", INT, nullable=False),
         sa.Column("created_at", INT, nullable=False),
-        sa.Column("progress", TEXT, nullable=True),
         sa.Column("error", TEXT, nullable=True),
         sa.Column("unique_key", TEXT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
