@@ -12,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import ringback
-from ringback.importers.asterisk_cdr import CallRow, Options, Refused, direction, endpoint_of, parse
+from ringback.importers.asterisk_cdr import CallRow, direction, endpoint_of, parse
+from ringback.importers.csv_records import Refused
+from ringback.importers.importer import Options
 
 CALL = {
     "accountcode": "sales",

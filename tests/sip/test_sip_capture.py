@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.sip.capture import Endpoint, Packet, Report, read, write
+from ringback.sip.capture import Report, read, write
+from ringback.sip.packet import Endpoint, Packet
 
 A, B = Endpoint("192.0.2.1", 5060), Endpoint("192.0.2.2", 5061)
 A6, B6 = Endpoint("2001:db8::1", 5060), Endpoint("2001:db8::2", 5061)

@@ -14,7 +14,8 @@ from typing import Any
 
 from ringback.calls import numbers
 from ringback.errors import UsageError
-from ringback.importers.asterisk_cdr import CallRow, Direction, Refused, direction, parse
+from ringback.importers.asterisk_cdr import CallRow, Direction, direction, parse
+from ringback.importers.csv_records import Refused
 from ringback.importers.importer import Importer, Options, Progress, Summary, watched
 from ringback.importers.parties import Parties, parties
 from ringback.services import Services

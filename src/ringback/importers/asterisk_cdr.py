@@ -18,8 +18,6 @@ from ringback.importers.csv_records import Readable, Record, Refused, read
 from ringback.importers.importer import Options
 from ringback.importers.wall_clock import WallClock
 
-__all__ = ["CallRow", "Direction", "Options", "Refused", "direction", "endpoint_of", "parse"]
-
 WIDTHS = range(16, 22)
 LONGEST_S = 2**31 - 1
 _UNIQUEID = re.compile(r"(?:.*-)?(\d{1,11})\.\d+", re.ASCII)

@@ -10,10 +10,8 @@ from typing import BinaryIO, NamedTuple
 import dpkt
 
 from ringback.sip.frames import Defragmenter, SkippedError, ip_packet, udp
-from ringback.sip.packet import Endpoint, Packet, is_rtcp, is_sip
+from ringback.sip.packet import Packet
 from ringback.sip.wire import Wire
-
-__all__ = ["Endpoint", "Packet", "Report", "is_rtcp", "is_sip", "read", "write"]
 
 _RECORD_MAX = 16 * 1024 * 1024
 """Longer than any frame or block of a sane file: what claims more is damaged and would only eat memory."""
