@@ -215,3 +215,11 @@ def test_a_number_in_use_by_a_widget_stays(api: Api) -> None:
     assert api.admin.delete(f"/ddis/{number}").status == 400
     api.write(lambda db: rows.delete(db, schema.callmeback_settings, api.acme, [setting_id]))
     assert api.admin.delete(f"/ddis/{number}").status == 204
+
+
+def test_a_contact_knows_its_last_call_whatever_the_order_of_import(api: Api) -> None:
+    contact = make(api.admin, first_name="Iain", tel="441314960222")
+    party = f"contact:{contact}"
+    for at in (1_000_000_100, 1_000_000_300, 1_000_000_200):
+        api.write(lambda db, at=at: cdrs.insert(db, api.acme, [call(at, type="I", src_id=party, dst_id=None)]))
+    assert api.admin.get(f"/contacts/{contact}").data["last_call_at"] == "2001-09-09 01:51:40"

@@ -9,6 +9,7 @@ from ringback.store.database import Db
 _INDEXED = "INSERT INTO cdr_numbers (rowid, src, dst) VALUES (:id, :src, :dst)"
 _UNINDEXED = "INSERT INTO cdr_numbers (cdr_numbers, rowid, src, dst) VALUES ('delete', :id, :src, :dst)"
 _NOBODY = {None, 0}
+CONTACT = "contact:"
 _LINKED = (
     schema.monitors,
     schema.msdrs,
@@ -30,6 +31,7 @@ def insert(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]) -> list[
     if db.engine == "sqlite":
         db.many(_INDEXED, full)
     cdr_links.link_near(db, customer_id, [cdr["calldate"] for cdr in full])
+    _note_last_calls(db, customer_id, full)
     return ids
 
 
@@ -55,6 +57,21 @@ def _parties(cdr: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The users to whom a CDR belongs: its user, and the users that its source and destination are."""
     users = {cdr.get("user_id"), _user(cdr.get("src_id")), _user(cdr.get("dst_id"))} - _NOBODY
     return [{"user_id": user, "calldate": cdr["calldate"], "cdr_id": cdr["id"]} for user in users]
+
+
+def _note_last_calls(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]) -> None:
+    """A contact knows when it last had a call. In the order of their ids, so that two transactions cannot block each other."""
+    latest: dict[int, int] = {}
+    for cdr in cdrs:
+        for party in (cdr.get("src_id"), cdr.get("dst_id")):
+            if party is not None and party.startswith(CONTACT):
+                contact = int(party.removeprefix(CONTACT))
+                latest[contact] = max(latest.get(contact, 0), cdr["calldate"])
+    sql = (
+        "UPDATE contacts SET last_call_at = :at WHERE customer_id = :customer AND id = :id"
+        " AND (last_call_at IS NULL OR last_call_at < :at)"
+    )
+    db.many(sql, [{"customer": customer_id, "id": contact, "at": at} for contact, at in sorted(latest.items())])
 
 
 def _user(party: str | None) -> int | None:
