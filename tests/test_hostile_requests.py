@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from contextlib import ExitStack
 
 import pytest
 
+from ringback.query import Query
+from ringback.resources.history.cdrs import CDRS
 from ringback.rest.asgi import MAX_UNPROVEN_BODY
 from ringback.rest.bodies import MAX_FAULTS
-from ringback.store.lists import STREAM_ROWS
+from ringback.store.lists import STREAM_ROWS, STREAMS_AT_ONCE
 from tests.api import BASE, Api, Client, filter_text
 from tests.test_cdrs import add, call
 
@@ -71,6 +74,20 @@ async def read_of(client: Client, headers: dict[str, str]) -> tuple[int, int]:
 def test_an_export_ends_when_its_reader_goes(api: Api) -> None:
     add(api, *(call(1_700_000_000 + n) for n in range(4 * STREAM_ROWS)))
     assert asyncio.run(pieces_sent(api.admin, "/cdrs.csv", gone_after=1)) == 1
+
+
+def test_a_customer_has_a_few_exports_at_a_time(api: Api) -> None:
+    add(api, call(1_700_000_000))
+    query = Query(conditions=(), order=())
+    services, bound = api.services, {"customer": api.acme}
+    with ExitStack() as open_:
+        for _ in range(STREAMS_AT_ONCE):
+            open_.enter_context(services.lists.stream(services.database, CDRS.listing, bound, query))
+        assert api.admin.get("/cdrs.csv").status == 503
+        assert api.stranger.get("/cdrs.csv").status == 200
+    for _ in range(2 * STREAMS_AT_ONCE):
+        assert api.admin.get("/cdrs.csv").status == 200
+        assert api.admin.call("HEAD", "/cdrs.csv").status == 200
 
 
 async def pieces_sent(client: Client, path: str, gone_after: int) -> int:

@@ -8,7 +8,7 @@ and in how many run at once.
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ringback.errors import Unavailable
@@ -32,6 +32,7 @@ from ringback.store.totals import Span, by_day, change_number, counted_total, pl
 
 NEAR = 1_000  # an offset up to here is cheaper to skip than to look up
 SLOW_AT_ONCE = 2
+STREAMS_AT_ONCE = 4  # each holds a connection for as long as its reader takes
 SLOW_WAIT_S = 0.5  # a waiting request holds a reader that others need
 TOTALS_KEPT = 5_000
 STATEMENTS_KEPT = 1_000
@@ -46,6 +47,7 @@ class Lists:
         self._totals: OrderedDict[tuple[Any, ...], tuple[int, int]] = OrderedDict()
         self._lock = threading.Lock()
         self._lanes: dict[int, threading.BoundedSemaphore] = {}
+        self._streams: dict[int, threading.BoundedSemaphore] = {}
 
     def page(
         self, db: Db, listing: Listing, bound: Mapping[str, Any], query: Query, hidden: frozenset[str] = frozenset()
@@ -85,6 +87,7 @@ class Lists:
         found = {row[id_place(listing)]: record for row, record in zip(rows, records, strict=True)}
         return [found[each] for each in dict.fromkeys(ids) if each in found]
 
+    @contextmanager
     def stream(
         self,
         database: Database,
@@ -92,13 +95,21 @@ class Lists:
         bound: Mapping[str, Any],
         query: Query,
         hidden: frozenset[str] = frozenset(),
-    ) -> AbstractContextManager[Iterator[list[Row]]]:
-        """Every match in order, as rows of database values in lots, in one snapshot."""
+    ) -> Iterator[Iterator[list[Row]]]:
+        """Every match in order, as rows of database values in lots, in one snapshot. A customer has a few at a time."""
         statement = Statement(database.engine, listing)
         conditions = statement.where(query.conditions)
         order = order_sql(listing, full_order(listing, query.order))
         sql = f"SELECT {columns_sql(listing, hidden)} FROM {statement.source} WHERE {conditions} ORDER BY {order}"
-        return database.stream(sql, {**bound, **statement.values(query.conditions)}, STREAM_ROWS)
+        with self._lock:
+            lane = self._streams.setdefault(bound["customer"], threading.BoundedSemaphore(STREAMS_AT_ONCE))
+        if not lane.acquire(blocking=False):
+            raise Unavailable(f"At most {STREAMS_AT_ONCE} exports run at a time. Try again when one has ended.")
+        try:
+            with database.stream(sql, {**bound, **statement.values(query.conditions)}, STREAM_ROWS) as lots:
+                yield lots
+        finally:
+            lane.release()
 
     def matching_ids(
         self, database: Database, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition], n: int
