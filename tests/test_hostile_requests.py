@@ -28,6 +28,13 @@ def test_basic_credentials_that_are_no_text_are_refused(api: Api, credentials: s
     assert (answer.status, answer.json["message"]) == (400, "Failed to parse Authorization header credentials")
 
 
+def test_the_character_that_no_database_takes_is_refused_anywhere(api: Api) -> None:
+    for name in ("\0", "a\0", "\0a", " \0 "):
+        assert api.admin.post("/usergroups", {"name": name}).fields == ["name"]
+    assert api.admin.delete("/apitokens/\0").status == 404
+    assert api.admin.delete("/sessions/a\0").status == 404
+
+
 def test_an_answer_names_a_thousand_faults_at_most(api: Api) -> None:
     unknown = {f"a{number}": 1 for number in range(50_000)}
     for answer in (

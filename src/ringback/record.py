@@ -77,7 +77,7 @@ Key = Annotated[str, Wire(Kind.KEY)]
 Flag = Annotated[bool, Wire(Kind.BOOL)]
 Name = Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL), Wire(Kind.TEXT)]
 RequiredName = Annotated[
-    str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=r"^[^\x00]*\S[^\x00]*$"), Wire(Kind.TEXT)
+    str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$"), Wire(Kind.TEXT)
 ]
 Text = Annotated[str, Meta(max_length=TEXT_LENGTH, pattern=NO_NUL), Wire(Kind.TEXT)]
 Number = Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL), Wire(Kind.NUMBER)]

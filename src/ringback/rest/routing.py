@@ -66,7 +66,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _pattern_of(name: str) -> str:
-    return _PATTERNS.get("id" if name.endswith("_id") else name, r"[^/]{1,255}")
+    return _PATTERNS.get("id" if name.endswith("_id") else name, r"[^/\x00]{1,255}")
 
 
 def _parameters(found: Mapping[str, str]) -> dict[str, Any]:
