@@ -12,6 +12,7 @@ from ringback.record import Kind, Patch, Record, attributes
 from ringback.rest import include, replies
 from ringback.rest.access import ADMINISTRATORS, EVERYBODY, Role
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
+from ringback.store import rows
 from ringback.store.database import Db
 from ringback.store.listing import Listing
 
@@ -130,6 +131,8 @@ def removed(
 
     def handler(call: Call) -> replies.Reply:
         ids = call.path["ids"] if "ids" in call.path else [call.path["id"]]
+        if resource.listing.table is not None:
+            rows.lock(call.db, resource.listing.table, call.customer_id, ids)
         call.find_all(resource, ids)
         remove(call.db, call.customer_id, ids)
         for each in ids:
