@@ -16,6 +16,7 @@ Line = tuple[str, float, float | None, str]
 
 def measured(client: Client, process: subprocess.Popen[bytes], database: Database, customer_id: int) -> Iterator[Line]:
     before = peak_memory_kb(process)
+    client.get(f"{BASE_PATHS[0]}/cdrs.csv")  # the first reads the file from the disk, which the bare run then need not
     began = time.perf_counter()
     client.get(f"{BASE_PATHS[0]}/cdrs.csv")
     seconds = time.perf_counter() - began
