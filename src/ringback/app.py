@@ -43,16 +43,20 @@ class App:
 
 
 def open_services(settings: Settings, clock: Clock = system_clock) -> Services:
-    """Opens the database (migrating an embedded one, checking another) and the object store."""
+    """Opens the object store and the database (migrating an embedded one, checking another).
+
+    The database comes last: its connections are there to be closed, and nothing after it can fail.
+    """
     if settings.is_embedded():
         migrate.upgrade(settings.database_url())
     else:
         migrate.check(settings.database_url())
+    blobs = _blobs(settings.blobs_url())
     return Services(
         settings=settings,
         database=open_database(settings.database_url(), settings.query_timeout_s),
         lists=Lists(),
-        blobs=_blobs(settings.blobs_url()),
+        blobs=blobs,
         idle=IdleTokens(),
         clock=clock,
     )
