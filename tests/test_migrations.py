@@ -40,8 +40,30 @@ def test_the_migrated_database_is_what_the_schema_says(database_url: str) -> Non
 
 
 def test_migrating_twice_changes_nothing(database_url: str) -> None:
-    assert migrate.upgrade(database_url) == ("0001", "0001")
+    assert migrate.upgrade(database_url) == ("0002", "0002")
     migrate.check(database_url)
+
+
+def test_an_older_database_keeps_its_rows(tmp_path: Path, database_url: str) -> None:
+    url = database_url if POSTGRES else str(tmp_path / "old.db")
+    engine = engine_of(url)
+    if POSTGRES:
+        with engine.begin() as connection:
+            connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+            connection.execute(sa.text("CREATE SCHEMA public"))
+    migrate.upgrade(url, "0001")
+    with engine.begin() as connection:
+        connection.execute(sa.text("INSERT INTO customers (id, name, created_at) VALUES (1, 'Acme', 0)"))
+        connection.execute(
+            sa.text("INSERT INTO usergroup_users (customer_id, usergroup_id, user_id) VALUES (1, 2, 3)")
+        )
+    with pytest.raises(UsageError, match="older schema"):
+        migrate.check(url)
+    assert migrate.upgrade(url) == ("0001", "0002")
+    with engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT name FROM customers")) == "Acme"
+        assert connection.scalar(sa.text("SELECT count(*) FROM usergroup_users")) == 1
+    engine.dispose()
 
 
 def test_a_newer_schema_is_refused_and_an_older_one_asks_for_the_migration(database_url: str) -> None:

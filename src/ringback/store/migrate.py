@@ -19,15 +19,18 @@ _SHAPE = "write postgresql://user:password@host/name, or the path of an SQLite f
 LOCK = 0x52494E47  # one migration at a time, whoever starts it
 
 
-def upgrade(url: str) -> tuple[str | None, str]:
-    """Migrates to the newest schema; returns the revisions before and after. Refuses a database of a newer Ringback."""
+def upgrade(url: str, to: str | None = None) -> tuple[str | None, str]:
+    """Migrates to the newest schema, or to the older one `to`; returns the revisions before and after.
+
+    Refuses a database of a newer Ringback.
+    """
     with _connected(url) as connection:
         before = _revision(connection)
-        head = _refuse_newer(before)
-        if before != head:
-            command.upgrade(_config(connection), "head")
+        after = to or _refuse_newer(before)
+        if before != after:
+            command.upgrade(_config(connection), after)
             _check_links(connection)
-    return before, head
+    return before, after
 
 
 def check(url: str) -> None:

@@ -443,6 +443,81 @@ statements = Table(
     info={"counted": ("created_at", ())},
 )
 
+# -- money, keeping and letting go ------------------------------------------------------------------------------------
+
+rates = Table(
+    "rates",  # the rate deck: the longest prefix of a number says what a minute costs
+    metadata,
+    _id(),
+    _customer(),
+    _text("prefix"),
+    _text("destination"),
+    _int("price_micro"),  # a minute, in 1/1,000,000 of the currency unit
+    _int("minimum_s"),
+    _int("increment_s"),
+    UniqueConstraint("customer_id", "prefix"),
+)
+
+holds = Table(
+    "holds",  # legal holds: of the records in hold_objects, or of all that a filter matches, also those to come
+    metadata,
+    _id(),
+    _customer(),
+    _text("resource"),
+    *_texts("filter", "reason", "user_name"),
+    *_ints("user_id"),
+    _int("created_at"),
+    Index(None, "customer_id", "resource"),
+)
+hold_objects = _link("hold_objects", "hold_id", "object_id")
+
+erasures = Table(
+    "erasures",  # persons who were forgotten; never who they were
+    metadata,
+    _id(),
+    _customer(),
+    _text("kind"),  # number, email
+    _text("fingerprint"),
+    _text("state"),  # waiting, running, done
+    *_texts("certificate", "user_name"),
+    *_ints("user_id", "finished_at"),
+    _int("created_at"),
+    Index(None, "customer_id", "created_at", "id"),
+)
+
+exports = Table(
+    "exports",
+    metadata,
+    _id(),
+    _customer(),
+    _int("user_id"),
+    *_texts("user_name"),
+    _text("resource"),
+    _text("format"),
+    *_texts("filter", "sort", "blob_key", "error"),
+    _text("state"),  # waiting, running, done, failed
+    _int("progress"),  # per cent
+    *_ints("rows", "size", "finished_at", "expires_at"),
+    _int("created_at"),
+    Index(None, "customer_id", "created_at", "id"),
+)
+
+audio_inbox = Table(
+    "audio_inbox",  # audio that came in and is not encoded yet, or cannot be
+    metadata,
+    _id(),
+    _customer(),
+    _text("shelf"),  # monitors, voicemessages
+    _text("source_key"),
+    _text("row"),  # JSON: the columns of the row to be
+    _text("name"),  # of the file, whose suffix may say the format
+    _text("state"),  # waiting, broken
+    *_texts("blob_key", "error"),
+    _int("created_at"),
+    UniqueConstraint("customer_id", "shelf", "source_key"),
+    Index(None, "customer_id", "created_at", "id"),
+)
+
 # -- live calls -------------------------------------------------------------------------------------------------------
 
 calls = Table(

@@ -9,18 +9,24 @@ from ringback.store.database import folding_table
 
 def create(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
     """`sequences`: name → first value."""
-    (_postgres if connection.dialect.name == "postgresql" else _sqlite)(connection, sequences)
+    add_sequences(connection, sequences)
+    (_postgres if connection.dialect.name == "postgresql" else _sqlite)(connection)
 
 
-def _sqlite(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
+def add_sequences(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
+    """`sequences`: name → first value."""
     for name, start in sequences.items():
-        connection.execute(sa.text("INSERT INTO sequences VALUES (:name, :start)"), {"name": name, "start": start})
+        if connection.dialect.name == "postgresql":
+            connection.execute(sa.text(f"CREATE SEQUENCE {name}_ids START {start}"))
+        else:
+            connection.execute(sa.text("INSERT INTO sequences VALUES (:name, :start)"), {"name": name, "start": start})
+
+
+def _sqlite(connection: sa.Connection) -> None:
     connection.execute(sa.text("CREATE VIRTUAL TABLE cdr_numbers USING fts5(src, dst, content='', tokenize='trigram')"))
 
 
-def _postgres(connection: sa.Connection, sequences: Mapping[str, int]) -> None:
-    for name, start in sequences.items():
-        connection.execute(sa.text(f"CREATE SEQUENCE {name}_ids START {start}"))
+def _postgres(connection: sa.Connection) -> None:
     connection.execute(sa.text(_fold_function()))
     if connection.scalar(sa.text("SELECT count(*) FROM pg_available_extensions WHERE name = 'pg_trgm'")):
         connection.execute(sa.text("CREATE EXTENSION IF NOT EXISTS pg_trgm"))
