@@ -85,6 +85,12 @@ class Forbidden(RingbackError):
     message = "Access denied"
 
 
+class Held(Forbidden):
+    """A legal hold keeps the record from being deleted."""
+
+    message = "A legal hold keeps this record."
+
+
 class NotFound(RingbackError):
     """Unknown, or another customer's: the two cannot be told apart."""
 
