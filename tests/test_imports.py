@@ -41,7 +41,7 @@ _ROOMS = {
     # the API
     "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
     "resources": "errors calls sip record query rest.access mail media store jobs identity rest",
-    "importers": "errors calls sip media store services jobs",
+    "importers": "errors calls sip media store services jobs rest resources",
     "pages": "errors settings metrics store jobs rest resources",
     "demo": "record store services identity rest resources importers",
     # the process
@@ -76,7 +76,7 @@ LIBRARIES: Mapping[str, set[str]] = {
     "typer": {"cli"},
     "rich": {"cli"},
     "sqlalchemy": {"store", "jobs", "importers", "resources", "doctor"},  # tables; statements are texts
-    "msgspec": {"record", "rest", "resources", "pages", "protocol", "demo"},
+    "msgspec": {"record", "rest", "resources", "importers", "pages", "protocol", "demo"},
     "structlog": {"logs", "app", "server", "jobs.worker", "rest.machine"},
 }
 """Who may import what is not ours, and not Python's."""

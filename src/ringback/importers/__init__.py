@@ -4,8 +4,9 @@ from ringback.importers.asterisk_calls import ASTERISK_CDR
 from ringback.importers.importer import Importer, Options, Progress, Refusal, Summary
 from ringback.importers.pcap import PCAP
 from ringback.importers.recordings import RECORDINGS
+from ringback.importers.users import USERS
 from ringback.importers.voicemail import VOICEMAIL
 
 __all__ = ["IMPORTERS", "Importer", "Options", "Progress", "Refusal", "Summary"]
 
-IMPORTERS = {importer.kind: importer for importer in (ASTERISK_CDR, RECORDINGS, VOICEMAIL, PCAP)}
+IMPORTERS = {importer.kind: importer for importer in (ASTERISK_CDR, RECORDINGS, VOICEMAIL, PCAP, USERS)}

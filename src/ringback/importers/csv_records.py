@@ -33,6 +33,11 @@ class Refused:
     raw: bytes
 
 
+class Shape(NamedTuple):
+    widths: range
+    delimiter: str
+
+
 class Record(NamedTuple):
     """`line` is the record as it stood in the file, without its line end. `lossy`: it was no UTF-8, and U+FFFD stands
     where it was not."""
@@ -43,21 +48,22 @@ class Record(NamedTuple):
     lossy: bool
 
 
-def read(source: Readable | Iterable[bytes], widths: range) -> Iterator[Record | Refused]:
+def read(source: Readable | Iterable[bytes], widths: range, delimiter: str = ",") -> Iterator[Record | Refused]:
     """The records in the order of the file; empty lines are passed over.
 
     `source`: a binary file, or lines with or without their line ends. `widths`: the numbers of columns that a record
-    may have. Quoting is RFC 4180's; line ends are LF or CR LF. A line over 64 KiB is refused without being held, and
+    may have. `delimiter`: one ASCII character. Quoting is RFC 4180's; line ends are LF or CR LF. A line over 64 KiB is refused without being held, and
     so is a record over 64 KiB or 64 lines.
     """
+    shape = Shape(widths, delimiter)
     pending: list[bytes] = []
     line_no = 1
     for lines in _batches(_blocks(source)):
         pending += lines
-        used = yield from _records(pending, line_no, widths, last=False)
+        used = yield from _records(pending, line_no, shape, last=False)
         line_no += used
         del pending[:used]
-    yield from _records(pending, line_no, widths, last=True)
+    yield from _records(pending, line_no, shape, last=True)
 
 
 def _blocks(source: Readable | Iterable[bytes]) -> Iterator[bytes]:
@@ -92,40 +98,40 @@ def _batches(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
         yield [carry.removeprefix(_BOM) if first else carry]
 
 
-def _records(lines: list[bytes], line_no: int, widths: range, *, last: bool) -> Generator[Record | Refused, None, int]:
+def _records(lines: list[bytes], line_no: int, shape: Shape, *, last: bool) -> Generator[Record | Refused, None, int]:
     """Returns how many lines were used: all of them, unless a quote is still open and more lines may come."""
-    rows = _in_bulk(lines)
+    rows = _in_bulk(lines, shape.delimiter)
     if rows is None:
-        return (yield from _singly(lines, line_no, widths, last=last))
+        return (yield from _singly(lines, line_no, shape, last=last))
     for at, columns in enumerate(rows):
         line = lines[at]
-        if len(columns) in widths:
+        if len(columns) in shape.widths:
             yield Record(line_no + at, line.rstrip(b"\r"), columns, lossy=False)
         elif line.strip():
-            yield _refused(line_no + at, _miscounted(columns, widths), line)
+            yield _refused(line_no + at, _miscounted(columns, shape.widths), line)
     return len(lines)
 
 
-def _in_bulk(lines: list[bytes]) -> list[list[str]] | None:
+def _in_bulk(lines: list[bytes], delimiter: str) -> list[list[str]] | None:
     """One row a line, or None where that cannot be proved: a row takes at least one line, so as many rows as lines
     means one line each, and strict reading tells of a quote left open at the end."""
     block = b"\n".join(lines)
     if b"\0" in block or (len(block) > RECORD_LIMIT_BYTES and max(map(len, lines)) > RECORD_LIMIT_BYTES):
         return None
     try:
-        rows = list(csv.reader(block.decode().split("\n"), strict=True)) if lines else []
+        rows = list(csv.reader(block.decode().split("\n"), delimiter=delimiter, strict=True)) if lines else []
     except (UnicodeDecodeError, csv.Error):
         return None
     return rows if len(rows) == len(lines) else None
 
 
-def _singly(lines: list[bytes], line_no: int, widths: range, *, last: bool) -> Generator[Record | Refused, None, int]:
+def _singly(lines: list[bytes], line_no: int, shape: Shape, *, last: bool) -> Generator[Record | Refused, None, int]:
     at = 0
     while at < len(lines):
         taken = _extent(lines, at)
         if taken is None and not last:
             return at
-        record = _record(lines[at : at + (taken or 1)], line_no + at, widths, closed=bool(taken))
+        record = _record(lines[at : at + (taken or 1)], line_no + at, shape, closed=bool(taken))
         if record is not None:
             yield record
         at += taken if taken and isinstance(record, Record) else 1
@@ -146,7 +152,7 @@ def _extent(lines: list[bytes], at: int) -> int | None:
     return 0 if at + RECORD_LIMIT_LINES <= len(lines) else None
 
 
-def _record(lines: list[bytes], line_no: int, widths: range, *, closed: bool) -> Record | Refused | None:
+def _record(lines: list[bytes], line_no: int, shape: Shape, *, closed: bool) -> Record | Refused | None:
     """None for an empty line. Several lines that make no record together: only the first of them is refused."""
     line = b"\n".join(lines).rstrip(b"\r")
     fault = _fault(line, closed=closed)
@@ -156,11 +162,11 @@ def _record(lines: list[bytes], line_no: int, widths: range, *, closed: bool) ->
         return None
     text = line.decode("utf-8", "replace")
     try:
-        columns = next(csv.reader((text,), strict=True))
+        columns = next(csv.reader((text,), delimiter=shape.delimiter, strict=True))
     except csv.Error as error:
         return _refused(line_no, f"not CSV: {error}", lines[0])
-    if len(columns) not in widths:
-        return _refused(line_no, _miscounted(columns, widths), lines[0])
+    if len(columns) not in shape.widths:
+        return _refused(line_no, _miscounted(columns, shape.widths), lines[0])
     return Record(line_no, line, columns, lossy="\ufffd" in text and not _is_utf8(line))
 
 

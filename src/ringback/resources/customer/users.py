@@ -111,17 +111,23 @@ DIRECTORY = Resource(ALL)
 
 
 def _create(call: Call) -> replies.Reply:
-    columns = _checked(_body(call, partial=False))
-    columns.pop("two_factor_auth", None)  # only 0 gets here, which is what a new user has
+    columns = columns_of(_body(call, partial=False))
 
     def work(db: Db) -> replies.Reply:
         call.transaction = db
-        _refuse_taken(db, call.customer_id, None, columns)
-        user_id = accounts.create_user(db, call.customer_id, now=call.now, **columns)
+        user_id = add(db, call.customer_id, columns, call.now)
         call.audit("create", "User", user_id)
         return item_of(call, USERS, user_id, 201)
 
     return _written(call, work)
+
+
+def add(db: Db, customer_id: int, columns: dict[str, Any], now: int) -> int:
+    """Stores a new user, whose columns are those of `columns_of`, and returns the id. Invalid when e-mail or extension are
+    in use. Without a password nobody can log in as the user until one is set by a reset mail."""
+    _refuse_taken(db, customer_id, None, columns)
+    stored = {name: each for name, each in columns.items() if name != "two_factor_auth"}  # only 0 gets here
+    return accounts.create_user(db, customer_id, now=now, **stored)
 
 
 def _change(call: Call) -> replies.Reply:
@@ -129,7 +135,7 @@ def _change(call: Call) -> replies.Reply:
     if user_id == call.caller.user_id and Policy.SETTINGS_LOCKED in call.caller.policies:
         raise Forbidden
     user = _found(call, user_id)
-    columns = _checked(_body(call, partial=True), user)
+    columns = columns_of(_body(call, partial=True), user)
     if user.is_root and not call.caller.is_root and _takes_over(user, columns):
         raise Forbidden("Only the root user changes the root user's e-mail, password and second factor.")
     factor_off = columns.pop("two_factor_auth", user.two_factor_auth) != user.two_factor_auth
@@ -173,7 +179,7 @@ def _is_bad_email(fault: Fault) -> bool:
     return fault.field == "email" and fault.message != REQUIRED
 
 
-def _checked(given: dict[str, Any], user: User | None = None) -> dict[str, Any]:
+def columns_of(given: dict[str, Any], user: User | None = None) -> dict[str, Any]:
     """The columns to write; hashes the password, so never inside a transaction."""
     faults = [
         *_weak_password(given, user),
