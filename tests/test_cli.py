@@ -246,6 +246,12 @@ def test_a_customer_a_user_and_a_token_made_here_work_in_the_api(settings: Setti
     assert re.search(rf"^{customer_id} +Other \[Ltd\] +PL +EUR", listed, re.M)
 
 
+def test_a_token_for_a_program_that_brings_calls_in(settings: Settings, served: Process) -> None:
+    token = printed(ringback(settings, "token", "create", "--ingest", "--name", "pbx")).strip()
+    with served.client(token) as client:
+        assert "opens /ingest only" in client.get("/cdrs").json()["message"]
+
+
 def test_a_password_comes_from_a_pipe_and_ends_sessions(settings: Settings, served: Process) -> None:
     email = "admin@acme.example"
     assert "is set" in printed(ringback(settings, "user", "passwd", email, text="a new passphrase\n"))
@@ -290,6 +296,9 @@ def test_what_cannot_be_made_is_said_in_a_sentence(settings: Settings, acme: Log
         ("token", "create", "--user", "1", "--name", "x"): "There is no user 1.",
         ("token", "create", "--user", "ann@acme.example", "--name", "x", "--expiry", "soon"): (
             "--expiry must be a number with s, m, h or d, such as 12h, not 'soon'."
+        ),
+        ("token", "create", "--name", "x"): (
+            "Say whose token it is with --user, or --ingest for a program that brings calls in."
         ),
         ("customer", "create", "X", "--country", "XX"): NO_COUNTRY.format("XX"),
         ("customer", "create", "X", "--country", "GB", "--time-zone", "Nowhere/Land"): (

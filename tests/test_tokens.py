@@ -155,7 +155,7 @@ def test_the_name_of_a_dead_token_is_free(api: Api, clock: TestClock) -> None:
 def test_a_token_is_shown_once_and_its_handle_opens_nothing(api: Api) -> None:
     made = create(api.ann, "crm", expiry=3_600)
     (row,) = api.ann.listed("/apitokens")
-    assert list(made) == ["id", "name", "token", "user_id", "expiry", "created_at", "last_used_at"]
+    assert list(made) == ["id", "name", "token", "user_id", "expiry", "created_at", "last_used_at", "ingest"]
     assert row == {**made, "token": row["token"]}
     assert row["token"] != made["token"]
     assert len(row["token"]) == len(made["token"]) == 40
@@ -233,6 +233,32 @@ def test_tokens_can_be_filtered_sorted_and_paged(api: Api) -> None:
     assert names == ["t2", "t3"]
     assert [row["name"] for row in api.ann.listed("/apitokens", ("expiry", "gte", 180))] == ["t4", "t3"]
     assert api.ann.get("/apitokens", filter='[{"property":"hash","operator":"eq","value":"x"}]').status == 400
+
+
+# -- tokens of programs that bring calls in ---------------------------------------------------------------------------
+
+
+def test_a_program_that_brings_calls_in_can_do_nothing_else(api: Api) -> None:
+    made = create(api.admin, "pbx", ingest=True)
+    program = visitor(api, made["token"])
+    assert made["ingest"] is True
+    for method, path in (("GET", "/cdrs"), ("GET", "/apitokens"), ("POST", "/logout"), ("DELETE", "/cdrs/1")):
+        answer = program.call(method, path)
+        assert answer.status == 403
+        assert answer.json["message"].startswith("This token brings calls in and opens /ingest only.")
+    assert program.get("/nowhere").status == 404
+
+
+def test_only_administrators_make_such_tokens_and_end_them_as_any_other(api: Api) -> None:
+    for client in (api.ann, api.reception):
+        assert client.post("/apitokens", {"name": "pbx", "ingest": True}).status == 403
+        assert create(client, "crm", ingest=False)["ingest"] is False
+    create(api.admin, "pbx", ingest=True)
+    (row,) = api.admin.listed("/apitokens", ("ingest", "eq", True))
+    assert (row["name"], row["ingest"]) == ("pbx", True)
+    assert api.stranger.delete(f"/apitokens/{row['token']}").status == 404
+    assert api.admin.delete(f"/apitokens/{row['token']}").status == 204
+    assert api.admin.post("/apitokens", {"name": "x", "ingest": "yes"}).fields == ["ingest"]
 
 
 # -- sessions ---------------------------------------------------------------------------------------------------------

@@ -42,6 +42,12 @@ def test_each_policy_that_closes_it_does(world: World, row: Endpoint) -> None:
         assert_error(world.send(row, world.member(Role.ADMINISTRATOR, policy), path, None), 403)
 
 
+@rows(lambda row: not row.open)
+def test_tokens_that_bring_calls_in_open_what_is_for_them_and_others_open_the_rest(world: World, row: Endpoint) -> None:
+    path = re.sub(r"\{\w+\}", "1", row.path)
+    assert_error((world.us if row.ingest else world.program(world.us)).call(row.method, path), 403)
+
+
 PRIVATE = {
     Policy.BILLING_DISABLED: {"rate", "charge", "balance", "amount", "src_rate", "dst_rate", "min_charge"},
     Policy.RECORDINGS_DISABLED: {"monitor_id", "cx_score"},

@@ -7,7 +7,7 @@ A row of `ENDPOINTS` that names a record without a maker here fails its tests.
 import itertools
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ringback.identity import tokens
@@ -55,8 +55,20 @@ class World:
         return filled
 
     def send(self, row: Endpoint, client: Client, path: str, body: Any = ..., **params: Any) -> Answer:
-        """The row's request with a good body, or the given one."""
-        return client.call(row.method, path, self.body(row, client) if body is ... else body, params, self.headers(row))
+        """The row's request with a good body, or the given one; with a token of the kind that it takes."""
+        return self.fitting(row, client).call(
+            row.method, path, self.body(row, client) if body is ... else body, params, self.headers(row)
+        )
+
+    def fitting(self, row: Endpoint, client: Client) -> Client:
+        """The client, with a token that brings calls in where the row takes only those."""
+        return self.program(client) if row.ingest else client
+
+    def program(self, client: Client) -> Client:
+        """A program of the client's that brings calls in."""
+        answer = client.post("/apitokens", {"name": f"pbx{next(_numbers)}", "ingest": True})
+        assert answer.status == 201, answer.body
+        return replace(client, token=answer.data["token"])
 
     def headers(self, row: Endpoint) -> dict[str, str]:
         return {"content-type": "audio/mpeg"} if row.method == "PUT" else {}
@@ -232,6 +244,7 @@ BODIES: Mapping[str, Callable[[World, Client], Any]] = {
     "/callmeback/buttons": lambda world, client: {},
     "/calltracking/campaigns": _named,
     "/cdrs/{id}/notes": lambda world, client: {"text": "Called back"},
+    "/holds": lambda world, client: {"resource": "sms", "ids": [world.make("/sms", client)], "reason": "case 7"},
 }
 """What POST takes, by path."""
 
@@ -272,6 +285,7 @@ MAKERS: Mapping[str, Callable[[World, Client], Any]] = {
     "/callmeback/visitors": _stored(callbacks.add_visitors, setting_id=1, created_at=AT),
     "/callmeback/requests": _stored(callbacks.add_requests, setting_id=1, created_at=AT, number="442079460001"),
     "/calltracking/campaigns": _posted("/calltracking/campaigns"),
+    "/holds": _posted("/holds"),
 }
 """Collection → how to make one of its records; the answer names it in a path."""
 

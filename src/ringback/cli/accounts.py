@@ -185,23 +185,33 @@ def turn_two_factor_off(who: Who, config: Config = None) -> None:
 
 @api_tokens.command("create")
 def create_token(
-    who: Annotated[str, typer.Option("--user", metavar="USER", help="E-mail address, or the user's id.")],
+    *,
+    who: Annotated[
+        str | None, typer.Option("--user", metavar="USER", help="E-mail address, or the user's id; not with --ingest.")
+    ] = None,
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="What it is for; one of a name per user.")],
     expiry: Annotated[
         str, typer.Option("--expiry", metavar="TIME", help="Ends after so long without use: 12h, 90d; 0: never.")
     ] = "0",
+    ingest: Annotated[
+        bool, typer.Option("--ingest", help="It brings calls, recordings and voicemail in, and opens nothing else.")
+    ] = False,
+    customer_id: Customer = None,
     config: Config = None,
 ) -> None:
-    """Make an API token that acts as a user, and print it once.
+    """Make an API token that acts as a user, or with --ingest one for a program that brings calls in. It is printed once.
 
-    Example: `ringback token create --user ann@example.com --name crm --expiry 90d`
+    Examples: `ringback token create --user ann@example.com --name crm --expiry 90d`,
+    `ringback token create --ingest --name pbx`
     """
     seconds = _seconds(expiry)
+    if ingest == (who is not None):
+        raise UsageError("Say whose token it is with --user, or --ingest for a program that brings calls in.")
     with console.opened(config) as services:
-        customer_id, user_id, *_ = _user(services, who)
+        customer_id, user_id, *_ = _user(services, who) if who is not None else _root(services, customer_id)
 
         def work(db: Db) -> str:
-            fixed = {"kind": tokens.API, "name": name}
+            fixed = {"kind": tokens.INGEST if ingest else tokens.API, "name": name}
             token, _ = tokens.add(db, customer_id, user_id, expiry_s=seconds, now=services.clock(), **fixed)
             _note(services, db, customer_id, "create", "ApiToken", None)
             return token
@@ -209,7 +219,7 @@ def create_token(
         try:
             token = services.database.write(work)
         except Taken:
-            raise UsageError(f"This user has a token named {name!r} already.") from None
+            raise UsageError(f"There is a token named {name!r} already.") from None
     console.out.print(token)
 
 
@@ -247,6 +257,16 @@ def _user(services: Services, who: str) -> Row:
     if row is None:
         raise UsageError(f"There is no user {who}.")
     return row
+
+
+def _root(services: Services, customer_id: int | None) -> tuple[int, int]:
+    """The customer and its root user, under whom programs' tokens stand."""
+    whose, _ = owner(services, customer_id)
+    sql = "SELECT id FROM users WHERE customer_id = :customer AND is_root = 1"
+    row = services.database.read(lambda db: first(db, sql, {"customer": whose}))
+    if row is None:
+        raise UsageError("This customer has no administrator yet: make one with `ringback user create`.")
+    return whose, row[0]
 
 
 def _note(services: Services, db: Db, customer_id: int, action: str, what: str, object_id: int | None) -> None:

@@ -13,10 +13,12 @@ from ringback.store.database import Db, first
 
 SESSION_IDLE_S = 30 * 60
 SWEEP_MARGIN_S = 60
-SESSION, API = "session", "api"
+SESSION, API, INGEST = "session", "api", "ingest"
+"""Kinds of tokens. One of kind `ingest` opens only the endpoints that are made for it."""
 
 _FIND = """
-    SELECT k.expiry_s, k.last_used_at, u.id, u.customer_id, u.first_name, u.last_name, u.roles, u.is_root, u.email,
+    SELECT k.kind, k.expiry_s, k.last_used_at, u.id, u.customer_id, u.first_name, u.last_name, u.roles, u.is_root,
+        u.email,
         (SELECT string_agg(p.policies, '\n')
          FROM usergroup_users g
          JOIN usergrouppolicy_usergroups l ON l.customer_id = g.customer_id AND l.usergroup_id = g.usergroup_id
@@ -84,7 +86,7 @@ def identify(db: Db, token: str, named: str | None, idle: IdleTokens, now: int) 
     row = first(db, _FIND, {"hash": token_hash})
     if row is None:
         raise Unauthorized
-    expiry_s, stored_at, user_id, customer_id, first_name, last_name, roles, is_root, email, policies = row
+    kind, expiry_s, stored_at, user_id, customer_id, first_name, last_name, roles, is_root, email, policies = row
     if expiry_s and now - idle.last_used(token_hash, stored_at) > expiry_s:
         raise Unauthorized
     if named and named.lower() not in (str(user_id), email.lower()):
@@ -98,6 +100,7 @@ def identify(db: Db, token: str, named: str | None, idle: IdleTokens, now: int) 
         is_root=bool(is_root),
         policies=frozenset() if is_root or not policies else policies_of(policies.split("\n")),
         token_hash=token_hash,
+        brings_calls=kind == INGEST,
     )
 
 

@@ -44,6 +44,8 @@ class Caller:
     is_root: bool
     policies: frozenset[Policy]
     token_hash: str
+    brings_calls: bool = False
+    """The token is a program's for `/ingest`: it opens that and nothing else."""
 
     @property
     def is_administrator(self) -> bool:

@@ -95,7 +95,7 @@ class Application:
             await self._authenticate(request)
         try:
             full = replace(request, body=await _body(request.headers, receive, limit))
-            _check_media_type(full)
+            _check_media_type(full, endpoint)
         except (TooLarge, UnsupportedMediaType):
             if not endpoint.open:
                 await self._authenticate(request)
@@ -180,9 +180,9 @@ def _start(status: int, headers: Mapping[str, str]) -> Message:
     return {"type": "http.response.start", "status": status, "headers": pairs}
 
 
-def _check_media_type(request: machine.Request) -> None:
+def _check_media_type(request: machine.Request, endpoint: Endpoint) -> None:
     given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not request.body or not given or given.startswith("audio/"):
+    if not request.body or not given or given.startswith("audio/") or given == endpoint.takes:
         return
     if given != replies.JSON and not given.endswith("+json"):
         raise UnsupportedMediaType

@@ -95,6 +95,10 @@ class Endpoint:
     closed_by: frozenset[Policy] = frozenset()
     open: bool = False
     """Works without a token."""
+    ingest: bool = False
+    """Opens to tokens that bring calls in (`ringback token create --ingest`) and to no others."""
+    takes: str = ""
+    """The media type of a body that is neither JSON nor audio."""
     work: Work = Work.READ
     resource: Resource | None = None
     """The resource of the record that `{id}` or `{ids}` names, or of the collection."""

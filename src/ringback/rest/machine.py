@@ -22,6 +22,12 @@ from ringback.store.database import Db
 
 log = structlog.get_logger()
 
+NEEDS_INGEST = (
+    "This takes the token of a program that brings calls in: `ringback token create --ingest` makes one, "
+    'or POST /apitokens with "ingest": true.'
+)
+IS_INGEST = "This token brings calls in and opens /ingest only. Send a session's or an API token here."
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -125,6 +131,8 @@ def _run(call: Call) -> replies.Reply:
 def _refuse(call: Call) -> None:
     """Forbidden by role or policy; but a record that is not the customer's is not found, whoever asks."""
     endpoint, caller = call.endpoint, call.caller
+    if endpoint.ingest is not caller.brings_calls:
+        raise Forbidden(NEEDS_INGEST if endpoint.ingest else IS_INGEST)
     if caller.role in endpoint.roles and endpoint.closing.isdisjoint(caller.policies):
         return
     ids = call.path.get("ids") or ([call.path["id"]] if "id" in call.path else [])

@@ -25,6 +25,9 @@ or `ringback token create` on the server. Send it as the header `X-Auth-Token`, 
 
     curl -H "X-Auth-Token: $RINGBACK_TOKEN" "$RINGBACK_URL/cdrs?limit=3"
 
+A program that only brings calls in gets a token that can do nothing else: `ringback token create --ingest`, or `POST \
+/apitokens` with `"ingest": true`.
+
 ## Answers
 
 Collections answer `{{"data": […], "total": n}}`, where `total` counts all matches; single records answer \
@@ -46,6 +49,8 @@ Every error is `{{"message": …, "errors": [{{"field", "message", "code"}}]}}` 
 token. 403: role or policy forbids it. A record of another customer answers 404 as an unknown one does; an unknown method \
 on a known path answers 405 with `Allow`.
 """
+
+INGEST = "Takes only a token made with `ringback token create --ingest`, which opens nothing else."
 
 _JSON = "application/json"
 _ERRORS: Mapping[str, str] = {
@@ -117,7 +122,7 @@ def _operation(row: Endpoint, tag: str, schemas: Schemas) -> dict[str, Any]:
 
 
 def _rights(row: Endpoint) -> str:
-    texts = []
+    texts = [INGEST] if row.ingest else []
     if row.roles != EVERYBODY:
         texts.append(f"For {' and '.join(sorted(row.roles))}.")
     if row.closing:
@@ -283,6 +288,8 @@ def _include_parameters(row: Endpoint) -> list[dict[str, Any]]:
 def _request_body(row: Endpoint, schemas: Schemas) -> dict[str, Any]:
     if is_upload(row):
         return {"required": True, "content": {"audio/wav": {}, "audio/mpeg": {}}}
+    if row.takes:
+        return {"required": True, "content": {row.takes: {"schema": {"type": "string"}}}}
     if row.body is None:
         return {}
     return {"required": row.bulk, "content": {_JSON: {"schema": schemas.body(row)}}}
@@ -341,7 +348,7 @@ def _error_statuses(row: Endpoint) -> Sequence[str]:
     found = ["400", "405", "503"]
     if not row.open:
         found += ["401", "403", "404"]
-    if row.body is not None or is_upload(row):
+    if row.body is not None or row.takes or is_upload(row):
         found += ["413", "415"]
     if row.shape is Shape.FILE and str(row.answer).startswith("audio/"):
         found.append("416")

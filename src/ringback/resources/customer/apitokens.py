@@ -4,9 +4,9 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from ringback.errors import NotFound
+from ringback.errors import Forbidden, NotFound
 from ringback.identity import tokens
-from ringback.record import Column, Count, Id, Name, Patch, Record, RequiredName, WireTime, time_text
+from ringback.record import Column, Count, Flag, Id, Name, Patch, Record, RequiredName, WireTime, time_text
 from ringback.resources.customer import revoking
 from ringback.rest import replies
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
@@ -17,7 +17,10 @@ from ringback.store.listing import Listing
 
 
 class ApiToken(Record):
-    """`token` is the token itself in the answer of POST, and afterwards a handle that names it and opens nothing."""
+    """`token` is the token itself in the answer of POST, and afterwards a handle that names it and opens nothing.
+
+    `ingest`: it opens /ingest, and nothing but that.
+    """
 
     id: Id
     name: Name
@@ -26,6 +29,7 @@ class ApiToken(Record):
     expiry: Annotated[Count | None, Column("t.expiry_s")]
     created_at: WireTime
     last_used_at: WireTime
+    ingest: Annotated[Flag, Column(f"CASE WHEN t.kind = '{tokens.INGEST}' THEN 1 ELSE 0 END")]
 
 
 class ApiTokenBody(Patch):
@@ -37,9 +41,13 @@ class ApiTokenBody(Patch):
         | UnsetType
         | None
     ) = UNSET
+    ingest: (
+        Annotated[Flag, Meta(description="opens /ingest and nothing else; for administrators to make")] | UnsetType
+    ) = UNSET
 
 
-_LIVE = f"t.kind = '{tokens.API}' AND (t.expiry_s IS NULL OR :now - t.last_used_at <= t.expiry_s)"
+_KINDS = (tokens.API, tokens.INGEST)
+_LIVE = f"t.kind IN {_KINDS} AND (t.expiry_s IS NULL OR :now - t.last_used_at <= t.expiry_s)"
 
 OWN = Listing("own apitokens", ApiToken, schema.tokens, where=f"{_LIVE} AND t.user_id = :me")
 APITOKENS = Resource(Listing("apitokens", ApiToken, schema.tokens, where=_LIVE), own=OWN)
@@ -55,15 +63,19 @@ def _list(call: Call) -> replies.Reply:
 def _create(call: Call) -> replies.Reply:
     body, caller = call.body(ApiTokenBody), call.caller
     expiry = None if body.expiry is UNSET else body.expiry or None
+    is_ingest = body.ingest is True
+    if is_ingest and not caller.is_administrator:
+        raise Forbidden("Administrators make the tokens that bring calls in.")
     _free(call, body.name)
+    kind = tokens.INGEST if is_ingest else tokens.API
     token, handle = tokens.add(
-        call.db, caller.customer_id, caller.user_id, kind=tokens.API, expiry_s=expiry, now=call.now, name=body.name
+        call.db, caller.customer_id, caller.user_id, kind=kind, expiry_s=expiry, now=call.now, name=body.name
     )
     sql = "SELECT id FROM tokens WHERE customer_id = :customer AND handle = :handle"
     token_id: int = value(call.db, sql, {"customer": caller.customer_id, "handle": handle})
     call.audit("create", "ApiToken", token_id, name=body.name)
     at = time_text(call.now) or ""
-    return replies.item(ApiToken(token_id, body.name, token, caller.user_id, expiry, at, at), 201)
+    return replies.item(ApiToken(token_id, body.name, token, caller.user_id, expiry, at, at, is_ingest), 201)
 
 
 def _free(call: Call, name: str) -> None:
@@ -79,7 +91,7 @@ def _free(call: Call, name: str) -> None:
 
 
 def _delete(call: Call) -> replies.Reply:
-    found = revoking.find(call, tokens.API, call.path["token"])
+    found = revoking.find(call, _KINDS, call.path["token"])
     if found is None:
         raise NotFound
     revoking.revoke(call, found, "ApiToken")

@@ -1,5 +1,6 @@
 """Ending a session or an API token by its handle."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ringback.errors import Forbidden
@@ -16,13 +17,13 @@ class Found:
     name: str | None
 
 
-def find(call: Call, kind: str, named: str) -> Found | None:
+def find(call: Call, kinds: Sequence[str], named: str) -> Found | None:
     """The customer's session or token of this handle or, for who has it, of the token itself."""
-    sql = """
+    sql = f"""
         SELECT hash, id, user_id, name FROM tokens
-        WHERE customer_id = :customer AND kind = :kind AND (handle = :named OR hash = :hash)
+        WHERE customer_id = :customer AND {call.db.among("kind", "kinds")} AND (handle = :named OR hash = :hash)
     """
-    bound = {"customer": call.customer_id, "kind": kind, "named": named, "hash": tokens.hash_of(named)}
+    bound = {"customer": call.customer_id, "kinds": list(kinds), "named": named, "hash": tokens.hash_of(named)}
     row = first(call.db, sql, bound)
     return None if row is None else Found(*row)
 

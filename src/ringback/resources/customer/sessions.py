@@ -104,7 +104,7 @@ def _list(call: Call) -> replies.Reply:
 
 
 def _revoke(call: Call) -> replies.Reply:
-    found = revoking.find(call, tokens.SESSION, call.path["handle"])
+    found = revoking.find(call, [tokens.SESSION], call.path["handle"])
     if found is None:
         raise NotFound
     revoking.revoke(call, found, "Session")
