@@ -229,8 +229,10 @@ contacts = Table(
     _int("global"),
     _int("internal"),
     *_ints("rel_user_id", "user_id", "last_call_at"),
+    *_texts("source_key"),  # what makes an import idempotent
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "user_id", "created_at", "id"),
+    Index(None, "customer_id", "source_key", unique=True),
 )
 
 # -- history ----------------------------------------------------------------------------------------------------------
@@ -305,10 +307,12 @@ monitors = Table(
     _int("timestamp"),
     _text("blob_key"),
     _text("source_key"),
+    *_texts("uniqueid"),  # of the call that it belongs to, also while that is not there
     UniqueConstraint("customer_id", "source_key"),
     Index(None, "customer_id", "timestamp", "id"),
     Index(None, "customer_id", "user_id", "timestamp", "id"),
     Index(None, "customer_id", "cdr_id"),
+    Index(None, "customer_id", "uniqueid"),
     info={"counted": ("timestamp", ("user_id",))},
 )
 
@@ -516,6 +520,16 @@ audio_inbox = Table(
     _int("created_at"),
     UniqueConstraint("customer_id", "shelf", "source_key"),
     Index(None, "customer_id", "created_at", "id"),
+)
+
+copied = Table(
+    "copied",  # what of another server's account became what here
+    metadata,
+    Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("resource", TEXT, primary_key=True),  # the name of the table; `source`: the one row says whose account it was
+    Column("source_id", TEXT, primary_key=True),
+    _int("object_id"),
+    sqlite_with_rowid=False,
 )
 
 # -- live calls -------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Rates, legal holds, erasures, exports, and audio that waits to be encoded."""
+"""Rates, legal holds, erasures, exports, audio that waits to be encoded, and contacts that were imported."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -23,7 +23,32 @@ def upgrade() -> None:
     _erasures()
     _exports()
     _audio_inbox()
+    _contacts()
+    _copied()
+    _monitors()
     engine_parts.add_sequences(op.get_bind(), SEQUENCES)
+
+
+def _contacts() -> None:
+    op.add_column("contacts", sa.Column("source_key", TEXT, nullable=True))
+    op.create_index(op.f("ix_contacts_customer_id_source_key"), "contacts", ["customer_id", "source_key"], unique=True)
+
+
+def _copied() -> None:
+    op.create_table(
+        "copied",
+        sa.Column("customer_id", INT, autoincrement=False, nullable=False),
+        sa.Column("resource", TEXT, nullable=False),
+        sa.Column("source_id", TEXT, nullable=False),
+        sa.Column("object_id", INT, nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "resource", "source_id", name=op.f("pk_copied")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _monitors() -> None:
+    op.add_column("monitors", sa.Column("uniqueid", TEXT, nullable=True))
+    op.create_index(op.f("ix_monitors_customer_id_uniqueid"), "monitors", ["customer_id", "uniqueid"], unique=False)
 
 
 def _rates() -> None:
