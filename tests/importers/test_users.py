@@ -97,7 +97,7 @@ def test_what_cannot_be_used_is_told_with_its_line_and_the_rest_goes_in(api: Api
         "line 3": "ext '101': this value is already used",
         "line 4": "email 'stranger@customer2.example': this value cannot be used",
         "line 5": "last_name is missing",
-        "line 6": "roles ['owner']: this value is not valid",
+        "line 6": "roles 'owner': this value is not valid",
         "line 7": "active 'perhaps': write true or false",
         "line 8": "not UTF-8: save the file as CSV in UTF-8",
         "line 9": "holds a NUL byte",

@@ -58,7 +58,7 @@ def read(source: Readable | Iterable[bytes], widths: range, delimiter: str = ","
     shape = Shape(widths, delimiter)
     pending: list[bytes] = []
     line_no = 1
-    for lines in _batches(_blocks(source)):
+    for lines in batches(source):
         pending += lines
         used = yield from _records(pending, line_no, shape, last=False)
         line_no += used
@@ -81,11 +81,11 @@ def _blocks(source: Readable | Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(gathered)
 
 
-def _batches(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """Whole lines without LF. Of a longer line only one byte more than the limit is kept, which tells that it was."""
+def batches(source: Readable | Iterable[bytes]) -> Iterator[list[bytes]]:
+    """Whole lines without LF, many at a time. Of a longer line only one byte more than the limit is kept, which tells that it was."""
     kept = RECORD_LIMIT_BYTES + 1
     carry, first = b"", True
-    for block in blocks:
+    for block in _blocks(source):
         lines = block.split(b"\n")
         lines[0] = (carry + lines[0])[:kept]
         carry = lines.pop()[:kept]

@@ -120,4 +120,5 @@ def _of_fault(fault: Fault, given: Mapping[str, object]) -> str:
     if fault.message == REQUIRED:
         return f"{field} is missing"
     value = given.get(field)
-    return f"{field} {str(value)[:60]!r}: {fault.message.removesuffix('.').lower()}"
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return f"{field} {text[:60]!r}: {fault.message.removesuffix('.').lower()}"
