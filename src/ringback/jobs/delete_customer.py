@@ -6,7 +6,7 @@ from sqlalchemy import Table
 
 from ringback.jobs import queue
 from ringback.services import Services
-from ringback.store import cdrs, rows, schema
+from ringback.store import cdrs, holds, rows, schema
 from ringback.store.database import Db
 
 KIND = "delete_customer"
@@ -23,7 +23,8 @@ _LOCKED_OUT = (
 
 def begin(db: Db, customer_id: int, now: int) -> None:
     """Within the caller's transaction: ends every session and token, frees the e-mail addresses, asks for the rest. Asked
-    again, it changes nothing."""
+    again, it changes nothing. Raises Held while the customer has a legal hold."""
+    holds.refuse_customer(db, customer_id)
     if not db.run(_CLOSED, {"customer": customer_id, "now": now}):
         return
     for statement in _LOCKED_OUT:

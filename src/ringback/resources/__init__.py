@@ -10,6 +10,7 @@ from ringback.resources.customer import (
     contacts,
     customers,
     ddis,
+    holds,
     me,
     passwords,
     queuegroups,
@@ -70,6 +71,7 @@ FAMILIES = (
     contacts,
     audio,
     customers,
+    holds,
     # call me back
     callmeback_settings,
     buttons,

@@ -12,7 +12,7 @@ from ringback.record import Kind, Patch, Record, attributes
 from ringback.rest import include, replies
 from ringback.rest.access import ADMINISTRATORS, EVERYBODY, Role
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
-from ringback.store import rows
+from ringback.store import holds, rows
 from ringback.store.database import Db
 from ringback.store.listing import Listing
 
@@ -127,13 +127,15 @@ def patched(
 def removed(
     path: str, resource: Resource, remove: Remove, summary: str, *, roles: frozenset[Role] = ADMINISTRATORS
 ) -> Endpoint:
-    """`{id}` or `{ids}`: all or nothing, 204."""
+    """`{id}` or `{ids}`: all or nothing, 204; 403 when a legal hold keeps one of them."""
 
     def handler(call: Call) -> replies.Reply:
         ids = call.path["ids"] if "ids" in call.path else [call.path["id"]]
         if resource.listing.table is not None:
             rows.lock(call.db, resource.listing.table, call.customer_id, ids)
         call.find_all(resource, ids)
+        if resource.listing.table is not None:
+            holds.refuse_held(call.db, call.customer_id, resource.listing.table.name, ids)
         remove(call.db, call.customer_id, ids)
         for each in ids:
             call.audit("delete", resource.record.__name__, each)

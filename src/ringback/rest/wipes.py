@@ -1,6 +1,10 @@
-"""`DELETE /collection`: a job that the crash of a server does not stop, and the row that asks for it."""
+"""`DELETE /collection`: a job that the crash of a server does not stop, and the row that asks for it.
 
-from collections.abc import Mapping, Sequence
+A wipe that matches a record under a legal hold is refused as a whole. A record that is held only later, while the wipe
+runs, stays, and the others go.
+"""
+
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,10 +17,13 @@ from ringback.rest.access import ADMINISTRATORS
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.rest.verbs import Remove
 from ringback.services import Services
+from ringback.store import holds
 from ringback.store.database import Db, value
+from ringback.store.statements import Statement
 
 KIND = "wipe"
 STEP = 1_000
+LOT = 10_000
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ def cleared(path: str, resource: Resource, remove: Remove, status: int, summary:
     def handler(call: Call) -> replies.Reply:
         text = _filter(call, resource)
         count = _count(call, resource, text)
+        _refuse_held(call, resource, text)
         job = call.services.database.write(lambda db: _ask(call, db, resource, path, text, count, status == 204))
         if status == 204:
             _run(call.services, resource, remove, job)
@@ -84,6 +92,21 @@ def _count(call: Call, resource: Resource, text: str | None) -> int | None:
         return None
 
 
+def _refuse_held(call: Call, resource: Resource, text: str | None) -> None:
+    """Looks at every match, where the customer has holds that may keep some."""
+    database, table, customer_id = call.services.database, resource.listing.table, call.customer_id
+    assert table is not None
+    if not database.read(lambda db: holds.concern(db, customer_id, table.name)):
+        return
+    conditions = parse_filter(text, resource.usable_by(call.caller))
+    statement = Statement(database.engine, resource.listing)
+    sql = f"SELECT t.id FROM {statement.source} WHERE {statement.where(conditions)}"
+    with database.stream(sql, {**call.bound(), **statement.values(conditions)}, LOT) as lots:
+        for lot in lots:
+            ids = [row[0] for row in lot]
+            database.read(partial(holds.refuse_held, customer_id=customer_id, table_name=table.name, ids=ids))
+
+
 def _conditions(resource: Resource, args: Mapping[str, Any]) -> tuple[Condition, ...]:
     known = resource.listing.attributes()
     return (*parse_filter(args["filter"], known), Condition(known["id"], "lte", args["up_to"]))
@@ -106,10 +129,29 @@ def _run(services: Services, resource: Resource, remove: Remove, job: queue.Job)
     conditions = _conditions(resource, job.args)
     bound = {"customer": job.customer_id, "me": 0, "me_text": "", "sees_all": 1}
 
-    while ids := services.lists.matching_ids(services.database, resource.listing, bound, conditions, STEP):
-        services.database.write(partial(_step, services, remove, job, ids))
+    kept: set[int] = set()
+    while ids := _next(services, resource, bound, conditions, kept):
+        kept |= services.database.write(partial(_step, services, resource, remove, job, ids))
 
 
-def _step(services: Services, remove: Remove, job: queue.Job, ids: Sequence[int], db: Db) -> None:
-    remove(db, job.customer_id, ids)
+def _next(
+    services: Services,
+    resource: Resource,
+    bound: Mapping[str, Any],
+    conditions: Sequence[Condition],
+    kept: Set[int],
+) -> list[int]:
+    """Some matches, without those that are known to stay."""
+    found = services.lists.matching_ids(services.database, resource.listing, bound, conditions, STEP + len(kept))
+    return [each for each in found if each not in kept][:STEP]
+
+
+def _step(
+    services: Services, resource: Resource, remove: Remove, job: queue.Job, ids: Sequence[int], db: Db
+) -> set[int]:
+    """Takes rows away, and returns those of them that stay."""
+    assert resource.listing.table is not None
+    kept = holds.held(db, job.customer_id, resource.listing.table.name, ids)
+    remove(db, job.customer_id, [each for each in ids if each not in kept])
     queue.renew(db, job.id, services.clock())
+    return kept
