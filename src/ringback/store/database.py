@@ -32,6 +32,10 @@ class Db(Protocol):
 
     def all(self, sql: str, params: Params = ...) -> list[Row]: ...
 
+    def alone(self, sql: str, params: Params = ...) -> list[Row]:
+        """`all`, for a statement that is a snapshot by itself: what comes after it may see later changes. Cheaper."""
+        ...
+
     def run(self, sql: str, params: Params = ...) -> int:
         """Executes and returns the number of rows touched."""
         ...
@@ -57,7 +61,7 @@ class Database(Protocol):
     engine: str
 
     def read(self, work: Callable[[Db], T]) -> T:
-        """Runs `work` in one read-only snapshot, within the query time limit (TooSlow after it)."""
+        """Runs `work` in one read-only snapshot, each query within the time limit (TooSlow after it)."""
         ...
 
     def write(self, work: Callable[[Db], T]) -> T:

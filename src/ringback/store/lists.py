@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 from ringback.errors import Unavailable
@@ -39,6 +40,23 @@ STATEMENTS_KEPT = 1_000
 STREAM_ROWS = 2_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """A page as it is asked for."""
+
+    listing: Listing
+    bound: Mapping[str, Any]
+    query: Query
+    order: tuple[Order, ...]
+    span: Span | None
+    hidden: frozenset[str]
+
+    @property
+    def by_days(self) -> bool:
+        """Whether counters know the total, and an index has the rows in their order."""
+        return self.span is not None and by_day(self.listing, self.order)
+
+
 class Lists:
     """Reads collections; keeps statements and totals. One for the process, used by all its threads."""
 
@@ -56,8 +74,15 @@ class Lists:
         order = full_order(listing, query.order)
         span = span_of(listing, bound, query.conditions)
         with nullcontext() if span is not None else self.lane(listing, bound["customer"]):
+            sought = _Sought(listing, bound, query, order, span, hidden)
+            known = self._known(_key(listing, bound, query.conditions)) if sought.by_days else None
+            if known is not None:
+                changes, total = known
+                rows = self._rows(db, sought, total, checked=True)
+                if rows and rows[0][-1] == changes:
+                    return records_of(listing.record, rows), total
             total = self._total(db, listing, bound, query.conditions, span)
-            return self._rows(db, listing, bound, query, order, span, total, hidden), total
+            return records_of(listing.record, self._rows(db, sought, total)), total
 
     def counts(self, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> bool:
         """Whether counters know the total."""
@@ -123,42 +148,27 @@ class Lists:
 
     # -- one page -----------------------------------------------------------------------------------------------------
 
-    def _rows(
-        self,
-        db: Db,
-        listing: Listing,
-        bound: Mapping[str, Any],
-        query: Query,
-        order: tuple[Order, ...],
-        span: Span | None,
-        total: int,
-        hidden: frozenset[str],
-    ) -> list[Record]:
+    def _rows(self, db: Db, sought: _Sought, total: int, *, checked: bool = False) -> list[Row]:
+        """The rows of the page. `checked`: of the newest state if need be, each with the change number at its end."""
+        query, order, span = sought.query, sought.order, sought.span
         wanted = min(query.limit, total - query.offset)
         if wanted <= 0:
             return []
         offset, reverse, edge = query.offset, False, None
         from_end = total - offset - wanted
-        by_days = span is not None and by_day(listing, order)
-        if offset > NEAR and from_end < (NEAR if by_days else offset):
+        if offset > NEAR and from_end < (NEAR if sought.by_days else offset):
             reverse, offset = True, from_end
-        elif offset > NEAR and span is not None and by_days:
-            edge, offset = place_of(db, bound, [span], order[0].descending, offset)
-        cut = Cut(wanted if reverse else query.limit, offset > 0, reverse, edge is not None)
-        sql = self._page_sql(db.engine, listing, query.conditions, order, cut, hidden)
-        values = Statement(db.engine, listing).values(query.conditions)
-        rows = db.all(sql, {**bound, **values, "offset": offset, "edge": edge or 0})
-        return records_of(listing.record, rows[::-1] if reverse else rows)
+        elif offset > NEAR and span is not None and sought.by_days:
+            edge, offset = place_of(db, sought.bound, [span], order[0].descending, offset)
+        cut = Cut(wanted if reverse else query.limit, offset > 0, reverse, edge is not None, checked)
+        sql = self._page_sql(db.engine, sought, cut)
+        values = Statement(db.engine, sought.listing).values(query.conditions)
+        ask = db.alone if checked else db.all
+        rows = ask(sql, {**sought.bound, **values, "offset": offset, "edge": edge or 0})
+        return rows[::-1] if reverse else rows
 
-    def _page_sql(
-        self,
-        engine: str,
-        listing: Listing,
-        conditions: Sequence[Condition],
-        order: tuple[Order, ...],
-        cut: Cut,
-        hidden: frozenset[str],
-    ) -> str:
+    def _page_sql(self, engine: str, sought: _Sought, cut: Cut) -> str:
+        listing, conditions, order, hidden = sought.listing, sought.query.conditions, sought.order, sought.hidden
         asked = tuple(shape(condition) for condition in conditions)
         by = tuple((each.attribute.name, each.descending) for each in order)
         key = (engine, listing.name, listing.where, asked, by, cut, hidden)
@@ -185,9 +195,8 @@ class Lists:
     ) -> int:
         """The exact number of matches: remembered while the table stands as it is, else from the counters or counted."""
         changes = change_number(db, listing, bound, conditions)
-        key = (listing.name, listing.where, tuple(conditions), tuple(sorted(bound.items())))
-        with self._lock:
-            known = self._totals.get(key)
+        key = _key(listing, bound, conditions)
+        known = self._known(key)
         if changes is not None and known is not None and known[0] == changes:
             return known[1]
         total = (
@@ -199,6 +208,11 @@ class Lists:
                 if len(self._totals) > TOTALS_KEPT:
                     self._totals.popitem(last=False)
         return total
+
+    def _known(self, key: tuple[Any, ...]) -> tuple[int, int] | None:
+        """A remembered total with the change number that it belongs to."""
+        with self._lock:
+            return self._totals.get(key)
 
     @contextmanager
     def lane(self, listing: Listing, customer_id: int) -> Iterator[None]:
@@ -214,6 +228,10 @@ class Lists:
             yield
         finally:
             lane.release()
+
+
+def _key(listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> tuple[Any, ...]:
+    return listing.name, listing.where, tuple(conditions), tuple(sorted(bound.items()))
 
 
 def _counted(db: Db, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> int:

@@ -157,6 +157,6 @@ def _records(
             f" WHERE {by_ids(db, listing)} AND {db.among(key, 'ids')}"
         )
         rows = db.all(sql, {**bound, "ids": ids})
-        records = records_of(listing.record, [row[:-1] for row in rows])
+        records = records_of(listing.record, rows)
         found |= {(number, row[-1]): record for row, record in zip(rows, records, strict=True)}
     return [found[key] for key in keys if key in found]

@@ -17,18 +17,32 @@ CONNECTIONS = 10
 WAIT_S = 10.0
 ATTEMPTS = 4
 COPY_FROM = 200  # rows from which COPY is cheaper than INSERT
+BEGIN_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = DEFAULT"
 
 Connection = psycopg.Connection[Row]
 
 
 class PostgresDb:
+    """A transaction. One that reads begins with the first statement that is not alone: each is a round trip less."""
+
     engine = "postgres"
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, begun: bool = True) -> None:
         self.connection = connection
+        self.begun = begun
+        self.answered = begun
+        """Whether the connection has shown that it lives."""
 
     def all(self, sql: str, params: Params = {}) -> list[Row]:
-        return self.connection.execute(percent_style(sql), params).fetchall()
+        if not self.begun:
+            self.connection.execute("BEGIN")
+            self.begun = True
+        return self.alone(sql, params)
+
+    def alone(self, sql: str, params: Params = {}) -> list[Row]:
+        rows = self.connection.execute(percent_style(sql), params).fetchall()
+        self.answered = True
+        return rows
 
     def run(self, sql: str, params: Params = {}) -> int:
         return self.connection.execute(percent_style(sql), params).rowcount
@@ -61,23 +75,41 @@ class PostgresDatabase:
 
     def __init__(self, url: str, query_timeout_s: float) -> None:
         self._url = url
-        self._begin_read = (
-            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;"
-            f" SET LOCAL statement_timeout = {int(query_timeout_s * 1000)}"
-        )
+        self._timeout_ms = int(query_timeout_s * 1000)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
             min_size=1,
             max_size=CONNECTIONS,
             timeout=WAIT_S,
             kwargs={"autocommit": True},
+            configure=self._configure,
             open=False,
         )
         self._pool.open()
 
+    def _configure(self, connection: Connection) -> None:
+        """A connection reads, within the time limit, unless a transaction begins otherwise (`BEGIN_WRITE`)."""
+        connection.execute(
+            "SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
+            f"SET statement_timeout = {self._timeout_ms}"
+        )
+
     def read(self, work: Callable[[Db], T]) -> T:
-        with self._begun(self._begin_read) as connection:
-            return work(PostgresDb(connection))
+        """Connections that the server has closed meanwhile show it at the first statement: then begin anew."""
+        with _translated():
+            for _ in range(CONNECTIONS):
+                connection = self._pool.getconn()
+                db = PostgresDb(connection, begun=False)
+                try:
+                    return work(db)
+                except psycopg.OperationalError:
+                    if db.answered or not connection.closed:
+                        raise
+                finally:
+                    # Not ROLLBACK, at which psycopg drops all prepared statements of the connection.
+                    _end(connection, "COMMIT")
+                    self._pool.putconn(connection)
+            raise PoolTimeout("no connection is usable")
 
     def write(self, work: Callable[[Db], T]) -> T:
         for _ in range(ATTEMPTS):
@@ -88,7 +120,7 @@ class PostgresDatabase:
         raise Unavailable("Too many writes at the same rows. Try again shortly.") from conflict
 
     def _transaction(self, work: Callable[[Db], T]) -> T:
-        with self._begun("BEGIN") as connection:
+        with self._begun() as connection:
             result = work(PostgresDb(connection))
             connection.execute("COMMIT")
             return result
@@ -105,22 +137,22 @@ class PostgresDatabase:
             yield iter(lambda: cursor.fetchmany(size), [])
 
     @contextmanager
-    def _begun(self, begin: str) -> Iterator[Connection]:
+    def _begun(self) -> Iterator[Connection]:
         """A connection in a transaction, which is rolled back at the end unless it was committed."""
         with _translated():
-            connection = self._begin(begin)
+            connection = self._begin()
             try:
                 yield connection
             finally:
-                _rollback(connection)
+                _end(connection, "ROLLBACK")
                 self._pool.putconn(connection)
 
-    def _begin(self, begin: str) -> Connection:
+    def _begin(self) -> Connection:
         """Connections that the server has closed meanwhile show it here, where another can still be taken."""
         for _ in range(CONNECTIONS):
             connection = self._pool.getconn()
             try:
-                connection.execute(begin)
+                connection.execute(BEGIN_WRITE)
             except psycopg.OperationalError:
                 self._pool.putconn(connection)
             else:
@@ -146,9 +178,9 @@ def _translated() -> Iterator[None]:
         raise Unavailable("The database cannot be reached right now. Try again shortly.") from error
 
 
-def _rollback(connection: Connection) -> None:
+def _end(connection: Connection, how: str) -> None:
     if connection.info.transaction_status not in (TransactionStatus.IDLE, TransactionStatus.UNKNOWN):
-        connection.execute("ROLLBACK")
+        connection.execute(how)
 
 
 def _columns(error: pg.UniqueViolation) -> list[str]:

@@ -26,6 +26,14 @@ _ADD = """
 """
 
 
+def change_number_sql(table: Table) -> str:
+    """The change number of the customer's rows of a table, as an expression."""
+    return (
+        f"(SELECT n FROM counters WHERE customer_id = :customer AND resource = '{table.name}'"
+        f" AND attribute = '{CHANGES}' AND value = '' AND day = 0)"
+    )
+
+
 def insert(db: Db, table: Table, customer_id: int, rows: Sequence[Mapping[str, Any]]) -> list[int]:
     """Inserts rows and returns their ids. A row may bring its `id` (from `Db.new_ids`); columns it lacks are NULL."""
     if not rows:

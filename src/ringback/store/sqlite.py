@@ -29,6 +29,9 @@ class SqliteDb:
     def all(self, sql: str, params: Params = {}) -> list[Row]:
         return self.connection.execute(sql, _bound(params)).fetchall()
 
+    def alone(self, sql: str, params: Params = {}) -> list[Row]:
+        return self.all(sql, params)
+
     def run(self, sql: str, params: Params = {}) -> int:
         return self.connection.execute(sql, _bound(params)).rowcount
 

@@ -12,7 +12,7 @@ from ringback.query import Condition, Order
 from ringback.record import Attribute, Kind
 from ringback.store.database import Db, first, value
 from ringback.store.listing import Listing
-from ringback.store.rows import CHANGES, DAY_S
+from ringback.store.rows import DAY_S, change_number_sql
 from ringback.store.schema import counted
 from ringback.store.statements import Statement
 
@@ -169,9 +169,5 @@ def change_number(db: Db, listing: Listing, bound: Mapping[str, Any], conditions
         return None
     if any("SELECT" in text for text in (listing.where, *(listing.expression(each.attribute) for each in conditions))):
         return None
-    sql = (
-        "SELECT n FROM counters WHERE customer_id = :customer AND resource = :resource"
-        " AND attribute = :attribute AND value = '' AND day = 0"
-    )
-    found = value(db, sql, {"customer": bound["customer"], "resource": listing.table.name, "attribute": CHANGES})
+    found = value(db, f"SELECT {change_number_sql(listing.table)}", {"customer": bound["customer"]})
     return None if found is None else int(found)
