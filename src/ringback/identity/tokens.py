@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from ringback.errors import BadCredentialsHeader, Unauthorized
 from ringback.identity.idle import IdleTokens
 from ringback.rest.access import Caller, policies_of, strongest
-from ringback.store.database import Db, first
+from ringback.store.database import Db
 
 SESSION_IDLE_S = 30 * 60
 SWEEP_MARGIN_S = 60
@@ -83,10 +83,10 @@ def sweep(db: Db, now: int) -> None:
 def identify(db: Db, token: str, named: str | None, idle: IdleTokens, now: int) -> Caller:
     """The caller of a token; resets its idle timer. `named` is the user (id or e-mail) that Basic gave beside it."""
     token_hash = hash_of(token)
-    row = first(db, _FIND, {"hash": token_hash})
-    if row is None:
+    rows = db.alone(_FIND, {"hash": token_hash})
+    if not rows:
         raise Unauthorized
-    kind, expiry_s, stored_at, user_id, customer_id, first_name, last_name, roles, is_root, email, policies = row
+    kind, expiry_s, stored_at, user_id, customer_id, first_name, last_name, roles, is_root, email, policies = rows[0]
     if expiry_s and now - idle.last_used(token_hash, stored_at) > expiry_s:
         raise Unauthorized
     if named and named.lower() not in (str(user_id), email.lower()):
