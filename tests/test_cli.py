@@ -308,6 +308,10 @@ def test_what_cannot_be_made_is_said_in_a_sentence(settings: Settings, acme: Log
         ("import", "voicemail", "/", "--time-zone", "CEST"): (
             "--time-zone: there is no time zone 'CEST'; one is named Europe/Warsaw."
         ),
+        ("import", "voicemail", "/", "--outside-prefix", "x"): (
+            "--outside-prefix: up to 4 digits, such as 9, not 'x'."
+        ),
+        ("import", "voicemail", "ftp://pbx/"): "voicemail is imported from a file or a folder, not from a URL.",
         ("customer", "delete", "99", "--yes"): "There is no customer 99. `ringback customer list` shows all.",
     }
     assert {command: refused(ringback(settings, *command), 2) for command in cases} == cases
@@ -363,6 +367,16 @@ def test_refused_lines_are_shown_with_their_reason_and_the_exit_code(
     assert result.stdout.startswith("4 read: 3 new, 0 known already, 1 refused\n")
     assert "refused line 4: " in result.stdout
     assert result.returncode == 1
+
+
+def test_all_that_is_refused_can_be_had_in_a_file(settings: Settings, acme: Login, tmp_path: Path) -> None:
+    path, file = tmp_path / "Master.csv", tmp_path / "refused.json"
+    path.write_text('"only","three","columns"\n' * 30)
+    command = ("import", "asterisk-cdr", str(path), "--refused", str(file))
+    result = ringback(settings, *command)
+    assert result.stdout.endswith("… and 10 more\n")
+    assert len(file.read_text().splitlines()) == 30
+    assert refused(ringback(settings, *command), 2) == f"--refused: {file} is there already; name a file that is not."
 
 
 def test_an_import_needs_to_know_what_and_for_whom(settings: Settings) -> None:

@@ -1,5 +1,8 @@
 """`ringback import`: what a PBX or another system wrote, into the database."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -18,8 +21,12 @@ from ringback.cli import console, places
 from ringback.cli.console import Config
 from ringback.cli.owners import owner
 from ringback.errors import UsageError
-from ringback.importers import IMPORTERS, Options, Summary
+from ringback.importers import IMPORTERS, Importer, Options, Summary, refusals
+from ringback.importers.importer import Told
+from ringback.services import Services
 
+_PREFIX = re.compile(r"[0-9]{0,4}")
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 SHOWN = 20
 """So many refusals are printed; a file that is all wrong would fill the screen with one sentence."""
 
@@ -53,7 +60,7 @@ def register(app: typer.Typer) -> None:
 
 def run(
     kind: Annotated[str, typer.Argument(metavar="KIND", help="What it is; see above.")],
-    path: Annotated[Path, typer.Argument(metavar="PATH", help="The file or folder.")],
+    path: Annotated[str, typer.Argument(metavar="PATH", help="The file or folder; for some kinds a URL.")],
     customer_id: Annotated[
         int | None, typer.Option("--customer", metavar="ID", help="Whose it is; needed when there are several.")
     ] = None,
@@ -61,6 +68,15 @@ def run(
     country: Annotated[
         str | None,
         typer.Option("--country", metavar="CC", help="Where national numbers are dialled; else the customer's."),
+    ] = None,
+    outside_prefix: Annotated[
+        str, typer.Option("--outside-prefix", metavar="DIGITS", help="What is dialled for an outside line, such as 9.")
+    ] = "",
+    columns: Annotated[
+        str, typer.Option("--columns", metavar="A,B,C", help="What the columns of the file are, or their template.")
+    ] = "",
+    refused: Annotated[
+        Path | None, typer.Option("--refused", metavar="FILE", help="Write all that is refused to this new file.")
     ] = None,
     config: Config = None,
 ) -> None:
@@ -74,17 +90,46 @@ def run(
     if importer is None:
         raise UsageError(f"{kind!r} is nothing that can be imported; there are {', '.join(sorted(IMPORTERS))}.")
     zone, named = places.time_zone(time_zone), country and places.country(country)
-    bar = Bar()
-    with console.opened(config) as services:
+    prefix, names = _prefix(outside_prefix), _names(columns)
+    with console.opened(config) as services, _told(refused) as told:
         whose, its_country = owner(services, customer_id)
-        options = Options(time_zone=zone, country=named or its_country)
-        try:
-            summary = importer.run(services, whose, path, options, bar)
-        finally:
-            bar.stop()
+        options = Options(zone, named or its_country, prefix, names, told)
+        summary = _started(importer, path, services, whose, options)
     _print(summary)
     if summary.refused_in_all:
         raise typer.Exit(1)
+
+
+def _started(importer: Importer, path: str, services: Services, customer_id: int, options: Options) -> Summary:
+    bar = Bar()
+    try:
+        if not _URL.match(path):
+            return importer.run(services, customer_id, Path(path), options, bar)
+        if importer.from_url is None:
+            raise UsageError(f"{importer.kind} is imported from a file or a folder, not from a URL.")
+        return importer.from_url(services, customer_id, path, options, bar)
+    finally:
+        bar.stop()
+
+
+def _prefix(text: str) -> str:
+    if not _PREFIX.fullmatch(text):
+        raise UsageError(f"--outside-prefix: up to 4 digits, such as 9, not {text!r}.")
+    return text
+
+
+def _names(text: str) -> tuple[str, ...]:
+    """Empty names stay: they are columns that nobody needs."""
+    return tuple(name.strip() for name in text.split(",")) if text.strip() else ()
+
+
+@contextmanager
+def _told(file: Path | None) -> Iterator[Told | None]:
+    if file is None:
+        yield None
+        return
+    with refusals.written(file) as told:
+        yield told
 
 
 def _print(summary: Summary) -> None:

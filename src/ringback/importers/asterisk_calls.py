@@ -33,7 +33,7 @@ HELP = (
 
 def run(services: Services, customer_id: int, path: Path, options: Options, progress: Progress) -> Summary:
     who = services.database.read(lambda db: parties(db, customer_id, options.country))
-    summary = Summary()
+    summary = options.summary()
     with watched(path, progress) as file:
         try:
             lines = parse(file, options)
@@ -61,7 +61,7 @@ def _usable(lot: Sequence[CallRow | Refused], summary: Summary) -> Iterator[Call
     for row in lot:
         summary.read += 1
         if isinstance(row, Refused):
-            summary.refuse(f"line {row.line_no}", row.reason)
+            summary.refuse(f"line {row.line_no}", row.reason, row.raw)
         else:
             summary.noted.update(row.warnings)
             yield row

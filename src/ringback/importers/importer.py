@@ -17,26 +17,23 @@ REFUSALS_KEPT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """`time_zone`: IANA name of the PBX's clock. `country`: alpha-2, where its national numbers are dialled."""
-
-    time_zone: str = "UTC"
-    country: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Refusal:
-    """What could not be used. `where`: `line 12`, or the name of a file."""
+    """What could not be used. `where`: `line 12`, or the name of a file. `raw`: the line as it stood there, or its start."""
 
     where: str
     reason: str
+    raw: bytes | None = None
+
+
+Told = Callable[[Refusal], None]
+"""Whoever hears of every refusal, as it happens."""
 
 
 @dataclass(slots=True)
 class Summary:
     """How a run went. `read`: rows, files or calls that were looked at; they are `new`, `known` or refused.
 
-    Of a file that is all wrong the first 1,000 refusals are kept; `refused_in_all` counts every one.
+    Of a file that is all wrong the first 1,000 refusals are kept; `refused_in_all` counts and `told` hears every one.
     """
 
     read: int = 0
@@ -45,16 +42,37 @@ class Summary:
     refused: list[Refusal] = field(default_factory=list)
     refused_in_all: int = 0
     noted: Counter[str] = field(default_factory=Counter)
+    told: Told | None = None
 
-    def refuse(self, where: str, reason: str) -> None:
+    def refuse(self, where: str, reason: str, raw: bytes | None = None) -> None:
+        refusal = Refusal(where, reason, raw)
         self.refused_in_all += 1
         if len(self.refused) < REFUSALS_KEPT:
-            self.refused.append(Refusal(where, reason))
+            self.refused.append(refusal)
+        if self.told is not None:
+            self.told(refusal)
 
     @property
     def warnings(self) -> list[str]:
         """What was taken in spite of a fault, with how often."""
         return [f"{times} × {text}" for text, times in self.noted.most_common()]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`time_zone`: IANA name of the PBX's clock. `country`: alpha-2, where its national numbers are dialled.
+    `outside_prefix`: the digits dialled for an outside line. `columns`: what the columns of a file are, in their order,
+    or the name of a template of the kind; empty for the kind's own. `told`: see Summary."""
+
+    time_zone: str = "UTC"
+    country: str | None = None
+    outside_prefix: str = ""
+    columns: tuple[str, ...] = ()
+    told: Told | None = None
+
+    def summary(self) -> Summary:
+        """An empty one, for this run: every importer begins with it."""
+        return Summary(told=self.told)
 
 
 class Progress(Protocol):
@@ -78,14 +96,18 @@ class Unwatched:
 Run = Callable[[Services, int, Path, Options, Progress], Summary]
 """`run(services, customer_id, path, options, progress)`. UsageError when the path or an option cannot be used."""
 
+RunUrl = Callable[[Services, int, str, Options, Progress], Summary]
+"""As `Run`, from where a URL points. What it says of the URL has no password in it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Importer:
-    """`kind` and `help` are what the command line shows."""
+    """`kind` and `help` are what the command line shows. `from_url`: for kinds whose PATH may be a URL."""
 
     kind: str
     help: str
     run: Run
+    from_url: RunUrl | None = None
 
 
 class _Counted:

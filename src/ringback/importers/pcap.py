@@ -27,7 +27,9 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
     report = capture.Report()
     with watched(path, progress) as file:
         sessions = media_sessions(capture.read(cast(BinaryIO, file), report))
-    summary = Summary(read=len(sessions), noted=report.skipped.copy())
+    summary = options.summary()
+    summary.read = len(sessions)
+    summary.noted.update(report.skipped)
     if not report.read and summary.noted.pop(capture.FOREIGN, 0):
         summary.refuse(str(path), capture.FOREIGN)
     if report.cut:

@@ -38,8 +38,8 @@ HELP = (
 )
 
 
-def run(services: Services, customer_id: int, path: Path, _: Options, progress: Progress) -> Summary:
-    summary = Summary()
+def run(services: Services, customer_id: int, path: Path, options: Options, progress: Progress) -> Summary:
+    summary = options.summary()
     files = audio_files(path, summary)
     refuse_nothing(files, path, "audio", summary)
     progress.start(len(files), "files")

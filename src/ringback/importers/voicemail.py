@@ -36,7 +36,7 @@ class Unusable(Exception):
 
 
 def run(services: Services, customer_id: int, path: Path, options: Options, progress: Progress) -> Summary:
-    summary = Summary()
+    summary = options.summary()
     messages = _messages(path, summary)
     refuse_nothing(messages, path, "message", summary)
     who = services.database.read(lambda db: parties(db, customer_id, options.country))
