@@ -308,5 +308,6 @@ REFERENCES: Mapping[str, str] = {
     "user_id": "/users",
     "rel_user_id": "/users",
     "from": "/users",
+    "ids": "/sms",
 }
 """Attributes of bodies that name records, and the collection of those records."""
