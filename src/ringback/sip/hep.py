@@ -1,0 +1,215 @@
+"""HEP, the Homer encapsulation protocol, versions 1 to 3: a captured packet with its addresses and its time.
+
+Version 3 is a list of chunks (HEP3 network protocol specification, revision 12, sections 1 to 5); versions 1 and 2 are a
+fixed header of 16 bytes (IPv4) or 40 (IPv6), to which version 2 adds 12 bytes with the time and the capture id.
+"""
+
+import socket
+import struct
+import zlib
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+from ringback.sip.packet import Endpoint, Packet
+
+SIP, RTCP, RTCP_JSON, QUALITY_REPORT = 1, 5, 35, 99
+"""Protocol types (chunk 11) that we read. 5 is JSON in practice, binary by the book; 99 is vq-rtcpxr (RFC 6035)."""
+
+LONGEST = 65_535
+"""Of a HEP packet, whose length has 16 bits, and of what a compressed payload may become."""
+
+_MAGIC = b"HEP3"
+_GENERIC = 0
+_TRANSPORTS = {6: "TCP", 17: "UDP", 132: "SCTP"}
+_INET, _INET6 = 2, 10
+_OTHER_INET6 = (28, 30)  # AF_INET6 of the BSDs
+_CHUNK = struct.Struct("!HHH")
+
+(
+    _FAMILY,
+    _TRANSPORT,
+    _IPV4_SRC,
+    _IPV4_DST,
+    _IPV6_SRC,
+    _IPV6_DST,
+    _SRC_PORT,
+    _DST_PORT,
+    _SECONDS,
+    _MICROSECONDS,
+    _PROTOCOL,
+    _CAPTURE_ID,
+    _KEEPALIVE,
+    _KEY,
+    _PAYLOAD,
+    _COMPRESSED,
+    _CORRELATION,
+) = range(1, 18)
+_LENGTHS = {
+    _FAMILY: 1,
+    _TRANSPORT: 1,
+    _IPV4_SRC: 4,
+    _IPV4_DST: 4,
+    _IPV6_SRC: 16,
+    _IPV6_DST: 16,
+    _SRC_PORT: 2,
+    _DST_PORT: 2,
+    _SECONDS: 4,
+    _MICROSECONDS: 4,
+    _PROTOCOL: 1,
+}
+
+
+class HepError(Exception):
+    """No HEP that can be used; its text is the reason, of a small fixed set."""
+
+
+class Captured(NamedTuple):
+    """A packet as a capture agent saw it. `capture_id`: the agent's number, 0 without one. `key`: its password, empty
+    without one. `correlation`: what ties it to others by the agent's word (a Call-ID, mostly); empty without."""
+
+    packet: Packet
+    protocol: int
+    capture_id: int
+    key: bytes
+    correlation: str
+
+
+def read(data: bytes, now_us: int) -> Captured:
+    """One datagram, or one frame of a stream. `now_us`: the time of a version 1 packet, which brings none. HepError."""
+    if data[:4] == _MAGIC:
+        return _version_3(data)
+    if data[:1] in (b"\x01", b"\x02"):
+        return _version_1_or_2(data, now_us)
+    raise HepError("not HEP")
+
+
+class Frames:
+    """The HEP 3 packets of a byte stream, in any split. Holds at most one unfinished packet."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """The packets that are whole now. HepError for what is no HEP 3: nothing behind it can be found again."""
+        self._rest += data
+        at = 0
+        while len(self._rest) - at >= 6:
+            length = self._length(at)
+            if len(self._rest) - at < length:
+                break
+            yield self._rest[at : at + length]
+            at += length
+        self._rest = self._rest[at:]
+        if self._rest and not _MAGIC.startswith(self._rest[:4]):
+            raise HepError("not HEP")
+
+    def _length(self, at: int) -> int:
+        if self._rest[at : at + 4] != _MAGIC:
+            raise HepError("not HEP")
+        length = int.from_bytes(self._rest[at + 4 : at + 6], "big")
+        if length < 6:
+            raise HepError("length impossible")
+        return length
+
+
+def _version_3(data: bytes) -> Captured:
+    chunks = _chunks(data)
+    src, dst = _addresses(chunks)
+    at_us = _number(chunks, _SECONDS) * 1_000_000 + _number(chunks, _MICROSECONDS)
+    transport = _TRANSPORTS.get(chunks.get(_TRANSPORT, b"\x11")[0], "UDP")
+    return Captured(
+        Packet(at_us, transport, src, dst, _payload(chunks)),
+        chunks.get(_PROTOCOL, b"\x01")[0],
+        int.from_bytes(chunks.get(_CAPTURE_ID, b"")[:4], "big"),
+        chunks.get(_KEY, b""),
+        chunks.get(_CORRELATION, b"").decode("utf-8", "replace").strip("\0 \r\n")[:255],
+    )
+
+
+def _chunks(data: bytes) -> dict[int, bytes]:
+    """The generic chunks by type; those of vendors are passed over. A later one of a type replaces an earlier."""
+    if len(data) < 6:
+        raise HepError("packet cut")
+    end = int.from_bytes(data[4:6], "big")
+    if end > len(data):
+        raise HepError("packet cut")
+    found: dict[int, bytes] = {}
+    at = 6
+    while at < end:
+        if at + 6 > end:
+            raise HepError("chunk damaged")
+        vendor, kind, length = _CHUNK.unpack_from(data, at)
+        if length < 6 or at + length > end:
+            raise HepError("chunk damaged")
+        if vendor == _GENERIC:
+            value = data[at + 6 : at + length]
+            if _LENGTHS.get(kind, length - 6) != length - 6:
+                raise HepError("chunk damaged")
+            found[kind] = value
+        at += length
+    return found
+
+
+def _addresses(chunks: dict[int, bytes]) -> tuple[Endpoint, Endpoint]:
+    src = chunks.get(_IPV4_SRC) or chunks.get(_IPV6_SRC)
+    dst = chunks.get(_IPV4_DST) or chunks.get(_IPV6_DST)
+    if src is None or dst is None:
+        raise HepError("addresses missing")
+    return Endpoint(_text(src), _number(chunks, _SRC_PORT)), Endpoint(_text(dst), _number(chunks, _DST_PORT))
+
+
+def _number(chunks: dict[int, bytes], kind: int) -> int:
+    if kind not in chunks:
+        raise HepError("ports or time missing")
+    return int.from_bytes(chunks[kind], "big")
+
+
+def _payload(chunks: dict[int, bytes]) -> bytes:
+    if _PAYLOAD in chunks:
+        return chunks[_PAYLOAD]
+    if _COMPRESSED in chunks:
+        return _inflated(chunks[_COMPRESSED])
+    raise HepError("payload missing")
+
+
+def _inflated(data: bytes) -> bytes:
+    """zlib or gzip, whichever it is; never more than LONGEST, whatever was promised."""
+    inflater = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)
+    try:
+        payload = inflater.decompress(data, LONGEST)
+    except zlib.error:
+        raise HepError("compressed payload damaged") from None
+    if not inflater.eof:
+        raise HepError("compressed payload damaged or too large")
+    return payload
+
+
+def _version_1_or_2(data: bytes, now_us: int) -> Captured:
+    if len(data) < 16:
+        raise HepError("packet cut")
+    version, header, family, protocol, src_port, dst_port = struct.unpack_from("!4B2H", data)
+    size = 4 if family == _INET else 16 if family in (_INET6, *_OTHER_INET6) else 0
+    fixed = 8 + 2 * size + (12 if version == 2 else 0)
+    # Some agents leave the 12 bytes of version 2 out of the length, and some their two bytes of padding.
+    if not size or header not in (fixed, fixed - 2, 8 + 2 * size) or len(data) < fixed:
+        raise HepError("header damaged")
+    src, dst = (Endpoint(_text(data[at : at + size]), port) for at, port in ((8, src_port), (8 + size, dst_port)))
+    at_us, capture_id = (now_us, 0) if version == 1 else _time_and_id(data, fixed - 12)
+    payload = data[max(header, fixed - 2) :] if header != 8 + 2 * size else data[fixed:]
+    packet = Packet(at_us, _TRANSPORTS.get(protocol, "UDP"), src, dst, payload)
+    return Captured(packet, SIP, capture_id, b"", "")
+
+
+def _time_and_id(data: bytes, at: int) -> tuple[int, int]:
+    """Seconds, microseconds and the capture id stand in the sender's own byte order: the one that gives a µs below a million."""
+    for order in "<>":
+        seconds, microseconds, capture_id = struct.unpack_from(f"{order}2IH", data, at)
+        if microseconds < 1_000_000:
+            return seconds * 1_000_000 + microseconds, capture_id
+    raise HepError("header damaged")
+
+
+@lru_cache(maxsize=8192)
+def _text(address: bytes) -> str:
+    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
