@@ -133,8 +133,9 @@ def _told(file: Path | None) -> Iterator[Told | None]:
 
 
 def _print(summary: Summary) -> None:
+    changed = f" {summary.changed} changed," if summary.changed else ""
     console.out.print(
-        f"{summary.read} read: {summary.new} new, {summary.known} known already, {summary.refused_in_all} refused"
+        f"{summary.read} read: {summary.new} new, {summary.known} known already,{changed} {summary.refused_in_all} refused"
     )
     for warning in summary.warnings:
         console.out.print(f"taken, but: {warning}", markup=False)

@@ -31,7 +31,8 @@ Told = Callable[[Refusal], None]
 
 @dataclass(slots=True)
 class Summary:
-    """How a run went. `read`: rows, files or calls that were looked at; they are `new`, `known` or refused.
+    """How a run went. `read`: rows, files or calls that were looked at; they are `new`, `known` or refused, and `changed`
+    where the kind updates what is there.
 
     Of a file that is all wrong the first 1,000 refusals are kept; `refused_in_all` counts and `told` hears every one.
     """
@@ -39,6 +40,7 @@ class Summary:
     read: int = 0
     new: int = 0
     known: int = 0
+    changed: int = 0
     refused: list[Refusal] = field(default_factory=list)
     refused_in_all: int = 0
     noted: Counter[str] = field(default_factory=Counter)
