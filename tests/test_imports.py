@@ -36,12 +36,12 @@ _ROOMS = {
     # what requests, jobs and commands share
     "identity.idle": "store",
     "services": "settings blobs store identity.idle",
-    "jobs": "errors metrics store services",
+    "jobs": "errors metrics blobs media store services",
     "identity": "errors rest.access mail store services identity.idle jobs",
     # the API
     "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
     "resources": "errors calls sip record query rest.access mail media store jobs identity rest",
-    "importers": "errors calls sip media store services jobs rest resources",
+    "importers": "errors calls sip media store services jobs record rest resources",
     "pages": "errors settings metrics store jobs rest resources",
     "demo": "record store services identity rest resources importers",
     # the process

@@ -115,18 +115,24 @@ OF_USER = _narrowed("user's contacts", 't.user_id = :parent AND t."global" = 0')
 
 
 def _save(call: Call, contact_id: int | None, given: Mapping[str, Any], prefix: str = "") -> int:
-    columns = to_db(Contact, {name: each for name, each in given.items() if name not in EXTRA})
+    columns = columns_of(given)
     extra = {name: each for name, each in given.items() if name in EXTRA}
     faults = _unknown_users(call, columns, prefix) + _too_long(extra, prefix)
     if faults:
         raise Invalid(faults=faults)
-    if "labels" in columns:
-        columns["labels"] = columns["labels"] or "[]"
     if "rel_user_id" in columns:
         columns["internal"] = int(columns["rel_user_id"] is not None)
     columns |= _owner(call, contact_id, columns) | _kept(call, contact_id, extra)
     defaults = {"created_at": call.now, "labels": "[]", "internal": 0}
     return rows.save(call.db, schema.contacts, call.customer_id, contact_id, columns, defaults)
+
+
+def columns_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of what a body gives; without `EXTRA`, which share one."""
+    columns = to_db(Contact, {name: each for name, each in given.items() if name not in EXTRA})
+    if "labels" in columns:
+        columns["labels"] = columns["labels"] or "[]"
+    return columns
 
 
 def _owner(call: Call, contact_id: int | None, columns: Mapping[str, Any]) -> dict[str, Any]:
