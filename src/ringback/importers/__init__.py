@@ -2,6 +2,7 @@
 
 from ringback.importers.asterisk_calls import ASTERISK_CDR
 from ringback.importers.contacts import CONTACTS
+from ringback.importers.ddis import DDIS
 from ringback.importers.importer import Importer, Options, Progress, Refusal, Summary
 from ringback.importers.pcap import PCAP
 from ringback.importers.rates import RATES
@@ -11,4 +12,6 @@ from ringback.importers.voicemail import VOICEMAIL
 
 __all__ = ["IMPORTERS", "Importer", "Options", "Progress", "Refusal", "Summary"]
 
-IMPORTERS = {importer.kind: importer for importer in (ASTERISK_CDR, RECORDINGS, VOICEMAIL, PCAP, USERS, CONTACTS)}
+IMPORTERS = {
+    importer.kind: importer for importer in (ASTERISK_CDR, RECORDINGS, VOICEMAIL, PCAP, USERS, CONTACTS, DDIS, RATES)
+}

@@ -39,10 +39,11 @@ class Entry(NamedTuple):
     where: str
     given: dict[str, Any]
     uid: str | None = None
+    raw: bytes | None = None
 
 
-def run(services: Services, customer_id: int, path: Path, _: Options, progress: Progress) -> Summary:
-    summary = Summary()
+def run(services: Services, customer_id: int, path: Path, options: Options, progress: Progress) -> Summary:
+    summary = options.summary()
     with path.open("rb") as file:
         is_vcard = re.match(rb"\xef\xbb\xbf?\s*BEGIN:VCARD|\s*BEGIN:VCARD", file.read(1_024), re.IGNORECASE)
     with watched(path, progress) as opened:
@@ -76,7 +77,7 @@ def _rows(file: Any, summary: Summary) -> Iterator[Entry | Refused]:
         else:
             given, left_out = contact_rows.contact(row)
             summary.noted.update(left_out)
-            yield Entry(f"line {row.line_no}", given)
+            yield Entry(f"line {row.line_no}", given, raw=row.line)
 
 
 def _checked(entries: Iterator[Entry | Refused], now: int, summary: Summary) -> Iterator[dict[str, Any]]:
@@ -84,14 +85,14 @@ def _checked(entries: Iterator[Entry | Refused], now: int, summary: Summary) -> 
     for entry in entries:
         summary.read += 1
         if isinstance(entry, Refused):
-            summary.refuse(f"line {entry.line_no}", entry.reason)
+            summary.refuse(f"line {entry.line_no}", entry.reason, entry.raw)
         elif not any(entry.given.get(name) for name in _IDENTIFYING):
-            summary.refuse(entry.where, "neither a name nor a number")
+            summary.refuse(entry.where, "neither a name nor a number", entry.raw)
         else:
             try:
                 yield {**_columns(entry.given), "source_key": source_key(entry), "created_at": now}
             except Invalid as error:
-                summary.refuse(entry.where, headed.reason(error.faults, entry.given))
+                summary.refuse(entry.where, headed.reason(error.faults, entry.given), entry.raw)
 
 
 _IDENTIFYING = ("first_name", "last_name", "company", "email", *contacts.NUMBERS)

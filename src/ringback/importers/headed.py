@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ringback.errors import REQUIRED, Fault, UsageError
 from ringback.importers.csv_records import RECORD_LIMIT_BYTES, Readable, Record, Refused
 from ringback.importers.csv_records import read as read_records
-from ringback.importers.importer import Progress, Summary, watched
+from ringback.importers.importer import Options, Progress, Summary, watched
 
 MAX_COLUMNS = 1_000
 _DELIMITERS = ",;\t"
@@ -28,6 +28,7 @@ class Row(NamedTuple):
 
     line_no: int
     cells: dict[str, str]
+    line: bytes
 
     def pick(self, wordings: Mapping[str, Sequence[str]]) -> dict[str, str]:
         """The cells by our names: for each name its wordings, of which the first that has a cell wins."""
@@ -45,14 +46,16 @@ class _Peeked:
         return next(self._blocks, b"")
 
 
-def take(path: Path, progress: Progress, needed: Sequence[str], store: Callable[[Row], bool]) -> Summary:
+def take(
+    path: Path, options: Options, progress: Progress, needed: Sequence[str], store: Callable[[Row], bool]
+) -> Summary:
     """Reads a whole file. `store` says whether a row was new, not known, and raises Unusable for one that is refused."""
-    summary = Summary()
+    summary = options.summary()
     with watched(path, progress) as file:
         for row in read(file, needed):
             summary.read += 1
             if isinstance(row, Refused):
-                summary.refuse(f"line {row.line_no}", row.reason)
+                summary.refuse(f"line {row.line_no}", row.reason, row.raw)
             else:
                 _store(row, store, summary)
     return summary
@@ -62,7 +65,7 @@ def _store(row: Row, store: Callable[[Row], bool], summary: Summary) -> None:
     try:
         new = store(row)
     except Unusable as fault:
-        summary.refuse(f"line {row.line_no}", str(fault))
+        summary.refuse(f"line {row.line_no}", str(fault), row.line)
         return
     summary.new += new
     summary.known += not new
@@ -107,7 +110,7 @@ def _row(record: Record | Refused, headings: Sequence[str]) -> Row | Refused:
     for name, cell in zip(headings, record.columns, strict=True):
         if stripped := cell.strip():
             cells.setdefault(name, stripped)
-    return Row(record.line_no, cells)
+    return Row(record.line_no, cells, record.line)
 
 
 def reason(faults: Sequence[Fault], given: Mapping[str, object]) -> str:

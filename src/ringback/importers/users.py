@@ -47,11 +47,11 @@ _FLAGS = {
 }
 
 
-def run(services: Services, customer_id: int, path: Path, _: Options, progress: Progress) -> Summary:
+def run(services: Services, customer_id: int, path: Path, options: Options, progress: Progress) -> Summary:
     def store(row: Row) -> bool:
         return add(services, customer_id, _given(row.pick(_WORDINGS)))
 
-    return headed.take(path, progress, _WORDINGS["email"], store)
+    return headed.take(path, options, progress, _WORDINGS["email"], store)
 
 
 def add(services: Services, customer_id: int, given: dict[str, Any], user_id: int | None = None) -> bool:

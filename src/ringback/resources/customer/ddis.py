@@ -39,28 +39,33 @@ DDIS = Resource(
 
 
 def _save(call: Call, ddi_id: int | None, given: Mapping[str, Any]) -> int:
+    return save(call.db, call.customer_id, ddi_id, given, accounts.country_of(call.db, call.customer_id))
+
+
+def save(db: Db, customer_id: int, ddi_id: int | None, given: Mapping[str, Any], country: str | None) -> int:
+    """Stores what a body gives and returns the id; Invalid says what is wrong with it."""
     columns = dict(given)
     if "e164" in columns:
-        columns["e164"] = digits(columns["e164"], accounts.country_of(call.db, call.customer_id))
-    faults = [*_number_faults(call, ddi_id, columns), *_campaign_faults(call, columns)]
+        columns["e164"] = digits(columns["e164"], country)
+    faults = [*_number_faults(db, customer_id, ddi_id, columns), *_campaign_faults(db, customer_id, columns)]
     if faults:
         raise Invalid(faults=faults)
-    return rows.save(call.db, schema.ddis, call.customer_id, ddi_id, columns, {"number": columns.get("e164")})
+    return rows.save(db, schema.ddis, customer_id, ddi_id, columns, {"number": columns.get("e164")})
 
 
-def _number_faults(call: Call, ddi_id: int | None, columns: Mapping[str, Any]) -> list[Fault]:
+def _number_faults(db: Db, customer_id: int, ddi_id: int | None, columns: Mapping[str, Any]) -> list[Fault]:
     if "e164" not in columns:
         return []
     if columns["e164"] is None:
         return [Fault("e164", "This is no number of the public network.")]
     sql = "SELECT 1 FROM ddis WHERE customer_id = :customer AND e164 = :e164 AND id <> :id"
-    bound = {"customer": call.customer_id, "e164": columns["e164"], "id": ddi_id or 0}
-    return [Fault("e164", "This value is already used.")] if value(call.db, sql, bound) else []
+    bound = {"customer": customer_id, "e164": columns["e164"], "id": ddi_id or 0}
+    return [Fault("e164", "This value is already used.")] if value(db, sql, bound) else []
 
 
-def _campaign_faults(call: Call, columns: Mapping[str, Any]) -> list[Fault]:
+def _campaign_faults(db: Db, customer_id: int, columns: Mapping[str, Any]) -> list[Fault]:
     campaign_id = columns.get("campaign_id")
-    if campaign_id is None or rows.exists(call.db, schema.campaigns, call.customer_id, campaign_id):
+    if campaign_id is None or rows.exists(db, schema.campaigns, customer_id, campaign_id):
         return []
     return [Fault("campaign_id", "There is no such campaign.")]
 
