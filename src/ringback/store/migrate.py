@@ -26,7 +26,7 @@ def upgrade(url: str, to: str | None = None) -> tuple[str | None, str]:
     """
     with _connected(url) as connection:
         before = _revision(connection)
-        after = to or _refuse_newer(before)
+        after = to or refuse_newer(before)
         if before != after:
             command.upgrade(_config(connection), after)
             _check_links(connection)
@@ -39,7 +39,7 @@ def check(url: str) -> None:
         before = _revision(connection)
     if before is None:
         raise UsageError("The database is empty: run `ringback migrate` first.")
-    if before != _refuse_newer(before):
+    if before != refuse_newer(before):
         raise UsageError("The database has an older schema. Run `ringback migrate` first (make a backup before).")
 
 
@@ -50,7 +50,8 @@ def _config(connection: sa.Connection | None = None) -> Config:
     return config
 
 
-def _refuse_newer(revision: str | None) -> str:
+def refuse_newer(revision: str | None) -> str:
+    """The newest revision. UsageError when the database's is not known here."""
     scripts = ScriptDirectory.from_config(_config())
     known = {script.revision for script in scripts.walk_revisions()}
     if revision is not None and revision not in known:

@@ -675,6 +675,8 @@ sequences = Table(
 )
 
 FIRST_USER_ID = 100_001
+BLOB_COLUMNS = frozenset({"blob_key", "audio_key"})
+"""In whichever table: the key of a blob."""
 SEQUENCES = {table.name: 1 for table in metadata.sorted_tables if "id" in table.c} | {"users": FIRST_USER_ID, "live": 1}
 
 
