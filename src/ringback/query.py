@@ -17,7 +17,7 @@ from typing import Any
 
 from ringback.calls.numbers import normal
 from ringback.errors import Fault, FiltrationError
-from ringback.record import MAX_INT, Attribute, Kind, money_value, time_value
+from ringback.record import MAX_INT, Attribute, Kind, money_value, price_value, time_value
 
 DEFAULT_LIMIT = 1_000
 MAX_LIMIT = 10_000
@@ -229,8 +229,8 @@ def _read_time(_: Attribute, value: Any) -> int:
     return at
 
 
-def _read_money(_: Attribute, value: Any) -> int:
-    amount = money_value(value)
+def _read_money(attribute: Attribute, value: Any) -> int:
+    amount = price_value(value) if attribute.kind is Kind.PRICE else money_value(value)
     if amount is None:
         raise ValueError("the value must be a number.")
     return amount
@@ -246,6 +246,7 @@ _READERS: Mapping[Kind, Callable[[Attribute, Any], int | str]] = {
     Kind.NUMBER: lambda _, value: normal(_text(value)),
     Kind.TIME: _read_time,
     Kind.MONEY: _read_money,
+    Kind.PRICE: _read_money,
 }
 
 

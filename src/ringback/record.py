@@ -23,6 +23,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct
 
 from ringback.calls.numbers import normal
+from ringback.calls.rating import MICRO
 
 MAX_INT = 2**63 - 1
 MONEY_UNIT = 10_000
@@ -39,6 +40,7 @@ class Kind(StrEnum):
     NUMBER = "number"  # a phone number: E.164 digits without +, or whatever text the PBX had
     TIME = "time"
     MONEY = "money"
+    PRICE = "price"  # money in finer parts: of a minute
     KEY = "key"  # an id of a record, which answers show as text
     LIST = "list"  # texts, stored as a JSON list; a filter looks at each of them
     JSON = "json"  # stored as JSON text, sent as the value itself
@@ -91,6 +93,7 @@ WireTime = Annotated[
     Wire(Kind.TIME),
 ]
 Money = Annotated[float, Wire(Kind.MONEY)]
+Price = Annotated[float, Meta(ge=0), Wire(Kind.PRICE)]
 Labels = Annotated[
     list[Annotated[str, Meta(min_length=1, max_length=50, pattern=NO_NUL)]], Meta(max_length=20), Wire(Kind.LIST)
 ]
@@ -209,11 +212,20 @@ def time_value(text: str) -> int | None:
 
 def money_value(value: object) -> int | None:
     """A JSON number or numeric text as 1/10,000 units; None when it is no finite number in the 64-bit range."""
+    return _parts(value, MONEY_UNIT)
+
+
+def price_value(value: object) -> int | None:
+    """The same in 1/1,000,000 units."""
+    return _parts(value, MICRO)
+
+
+def _parts(value: object, unit: int) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
         return None
     try:
         amount = Decimal(str(value))
-        scaled = (amount * MONEY_UNIT).to_integral_value()
+        scaled = (amount * unit).to_integral_value()
     except (DecimalException, ValueError):  # no number, or beyond what decimals can hold
         return None
     if not amount.is_finite() or abs(scaled) > MAX_INT:
@@ -231,6 +243,10 @@ def _money(amount: int | None) -> float | None:
     return None if amount is None else amount / MONEY_UNIT
 
 
+def _price(amount: int | None) -> float | None:
+    return None if amount is None else amount / MICRO
+
+
 def _key(value: int | None) -> str | None:
     return None if value is None else str(value)
 
@@ -242,6 +258,7 @@ def _flag(value: int | None) -> bool | None:
 TO_WIRE: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.TIME: time_text,
     Kind.MONEY: _money,
+    Kind.PRICE: _price,
     Kind.BOOL: _flag,
     Kind.KEY: _key,
     Kind.LIST: _raw,
@@ -259,6 +276,7 @@ def json_text(value: Any) -> str | None:
 TO_DB: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.TIME: lambda value: None if value is None else time_value(value),
     Kind.MONEY: lambda value: None if value is None else money_value(value),
+    Kind.PRICE: lambda value: None if value is None else price_value(value),
     Kind.BOOL: lambda value: None if value is None else int(value),
     Kind.LIST: json_text,
     Kind.JSON: json_text,
