@@ -15,7 +15,7 @@ from ringback.blobs import BlobsUnavailable
 from ringback.errors import RingbackError, UsageError
 from ringback.services import Services
 from ringback.settings import Settings, masked
-from ringback.store import migrate, schema
+from ringback.store import inbox, migrate, schema
 from ringback.store.engines import sqlite_path
 from ringback.store.rows import DAY_S
 
@@ -107,6 +107,17 @@ def of_jobs(services: Services) -> Iterator[Finding]:
         yield Finding(Level.OK, "no job was given up")
 
 
+def of_audio_inbox(services: Services) -> Iterator[Finding]:
+    """Audio that came in and became nothing: only an administrator can say what shall be done with it."""
+    n = services.database.read(inbox.counts)
+    if n[inbox.BROKEN]:
+        yield Finding(
+            Level.WARNING, f"{amount(n[inbox.BROKEN], 'audio file')} broken: see GET /audioinbox; retry or delete them"
+        )
+    else:
+        yield Finding(Level.OK, f"no broken audio; {amount(n[inbox.WAITING], 'file')} to be encoded")
+
+
 def of_counters(services: Services) -> Iterator[Finding]:
     """Totals of lists come from counters; a counter that is wrong makes a client miss rows."""
     wrong = sorted({(table.name, who) for table in _counted() for who in _miscounted(services, table)})
@@ -157,7 +168,7 @@ def _still_named(services: Services, customer_id: int, keys: list[str]) -> list[
 def _keys(services: Services, customer_id: int) -> Iterator[str]:
     """The keys of all audio that the customer's rows name."""
     for table in schema.metadata.sorted_tables:
-        for column in ("blob_key", "audio_key"):
+        for column in sorted(schema.BLOB_COLUMNS):
             if column in table.c:
                 sql = f'SELECT {column} FROM "{table.name}" WHERE customer_id = :customer AND {column} IS NOT NULL'
                 yield from _column(services, sql, {"customer": customer_id})

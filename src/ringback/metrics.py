@@ -16,6 +16,9 @@ class Metrics:
         )
         self.jobs = Counter("ringback_jobs", "Jobs by outcome", ("kind", "outcome"), registry=self.registry)
         self.waiting = Gauge("ringback_jobs_waiting", "Jobs that wait to run", registry=self.registry)
+        self.audio = Gauge(
+            "ringback_audio_inbox", "Audio that came in and is not encoded", ("state",), registry=self.registry
+        )
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         self._requests.labels(method, route, str(status)).inc()

@@ -5,6 +5,7 @@ A row of `ENDPOINTS` that names a record without a maker here fails its tests.
 """
 
 import itertools
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -184,6 +185,16 @@ def _audio(table: str, **columns: Any) -> Callable[[World, Client], Any]:
     return make
 
 
+def _incoming(world: World, client: Client) -> Any:
+    """Broken audio that came in through the API."""
+    key = f"{client.customer_id}/incoming/{next(_numbers)}"
+    world.api.services.blobs.put(key, AUDIO)
+    row = json.dumps({"id": next(_numbers) + UNKNOWN, "source_key": key, "timestamp": AT})
+    entry = {"shelf": "monitors", "source_key": key, "row": row, "name": "call.wav", "blob_key": key}
+    told = {"state": "broken", "error": "no sound", "created_at": AT}
+    return _inserted("audio_inbox", **entry, **told)(world, client)
+
+
 def _named(world: World, client: Client) -> dict[str, Any]:
     return {"name": f"n{next(_numbers)}"}
 
@@ -259,6 +270,7 @@ MAKERS: Mapping[str, Callable[[World, Client], Any]] = {
     "/contacts": _posted("/contacts"),
     "/apitokens": _apitoken,
     "/sessions": _session,
+    "/audioinbox": _incoming,
     "/cdrs": _cdr,
     "/monitors": _audio("monitors", timestamp=AT, duration=2, user_id=_own, type="O", context="PSTN_CALL"),
     "/voicemessages": _audio("voicemessages", origtime=AT, duration=2, extension_id=_own, folder="INBOX", is_new=1),

@@ -53,6 +53,7 @@ def _findings(found: Settings) -> Iterator[Finding]:
     if all(each.level is Level.OK for each in database):
         services = composition.open_services(found)
         yield from checks.of_jobs(services)
+        yield from checks.of_audio_inbox(services)
         yield from checks.of_counters(services)
         yield from checks.of_blobs(services)
         services.database.close()

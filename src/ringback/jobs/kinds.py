@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from ringback.identity import mails
-from ringback.jobs import delete_customer, drop_blobs
+from ringback.jobs import delete_customer, drop_blobs, encode
 from ringback.jobs.worker import Run
 from ringback.rest import wipes
 from ringback.rest.endpoint import Endpoint
@@ -17,6 +17,7 @@ def kinds(endpoints: Iterable[Endpoint]) -> Mapping[str, Run]:
         wipes.KIND: partial(wipes.run, wiping),
         drop_blobs.KIND: drop_blobs.run,
         delete_customer.KIND: delete_customer.run,
+        encode.KIND: encode.Encoding().run,
         mails.CODE: mails.send_code,
         mails.RESET: mails.send_reset,
     }

@@ -7,6 +7,7 @@ import importlib
 import json
 import os
 import resource
+import signal
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -36,6 +37,8 @@ def _private_stdout() -> TextIO:
 def _limit_process(memory_bytes: int) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold somebody's call
+    # A service manager ends a service by telling all its processes at once; the file in hand must not seem broken.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def _limit_cpu(seconds: float) -> None:

@@ -5,6 +5,7 @@ import selectors
 import signal
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from tempfile import TemporaryFile
 from types import TracebackType
@@ -57,17 +58,20 @@ class Encoder:
 
         Raises BrokenAudio when the source cannot be read, crashes the codec or takes longer than `timeout_s` or
         more memory than allowed; OSError when a file is missing or a disk fails; EncoderUnavailable when encoding
-        does not work at all. On any of these no `target` remains.
+        does not work at all, or this process ends. On any of these no `target` remains.
         """
         child = self._living_child()
         request = {"source": str(source.absolute()), "target": str(target.absolute()), "timeout_s": timeout_s}
         try:
             answer = child.ask(request, timeout_s)
         except BaseException as fault:
+            was_ended = not child.stop.alive
             self._drop_child()
             target.unlink(missing_ok=True)
             if isinstance(fault, TimeoutError):
                 raise BrokenAudio(f"encoding took longer than {timeout_s:g} s") from None
+            if isinstance(fault, _ChildEnded) and was_ended:
+                raise EncoderUnavailable("this process ends") from None
             if isinstance(fault, _ChildEnded):
                 raise BrokenAudio(f"the encoder crashed on it ({fault})") from None
             raise
@@ -109,6 +113,8 @@ class _Child:
             bufsize=0,  # what is read ahead would be hidden from the selector
             start_new_session=True,
         )
+        self.stop = weakref.finalize(self, _end, self._process, self._complaints)
+        """At once: a child that waits for a line has nothing to lose. Done as well when this process ends."""
         try:
             self._answer(_START_TIMEOUT_S)
         except (_ChildEnded, TimeoutError) as fault:
@@ -151,13 +157,13 @@ class _Child:
         lines = self._complaints.read().decode(errors="replace").splitlines()
         return f"exit status {code}: {lines[-1]}" if lines else f"exit status {code}"
 
-    def stop(self) -> None:
-        """At once: a child that waits for a line has nothing to lose."""
-        self._process.kill()
-        self._process.wait()
-        _pipe(self._process.stdin).close()
-        _pipe(self._process.stdout).close()
-        self._complaints.close()
+
+def _end(process: subprocess.Popen[bytes], complaints: IO[bytes]) -> None:
+    process.kill()
+    process.wait()
+    _pipe(process.stdin).close()
+    _pipe(process.stdout).close()
+    complaints.close()
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:

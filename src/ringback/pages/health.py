@@ -8,6 +8,7 @@ from ringback.jobs import queue
 from ringback.metrics import Metrics
 from ringback.rest import replies
 from ringback.rest.endpoint import Call, Endpoint, Shape, Work
+from ringback.store import inbox
 from ringback.store.database import value
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -34,6 +35,8 @@ def endpoints(metrics: Metrics) -> tuple[Endpoint, ...]:
             raise Unauthorized("Send the metrics_token as a Bearer token.")
         with suppress(Unavailable):  # the other numbers say so
             metrics.waiting.set(call.services.database.read(lambda db: queue.due(db, call.now)))
+            for state, n in call.services.database.read(inbox.counts).items():
+                metrics.audio.labels(state).set(n)
         return replies.Reply(200, metrics.text(), TEXT)
 
     return (

@@ -6,6 +6,7 @@ from ringback.resources.callmeback import settings as callmeback_settings
 from ringback.resources.customer import (
     apitokens,
     audio,
+    audioinbox,
     auditlog,
     contacts,
     customers,
@@ -70,6 +71,7 @@ FAMILIES = (
     ddis,
     contacts,
     audio,
+    audioinbox,
     customers,
     holds,
     # call me back

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ringback.store import cdr_links, rows, schema
+from ringback.store import cdr_links, recordings, rows, schema
 from ringback.store.database import Db
 
 _INDEXED = "INSERT INTO cdr_numbers (rowid, src, dst) VALUES (:id, :src, :dst)"
@@ -31,6 +31,7 @@ def insert(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]) -> list[
     if db.engine == "sqlite":
         db.many(_INDEXED, full)
     cdr_links.link_near(db, customer_id, [cdr["calldate"] for cdr in full])
+    recordings.link(db, customer_id, (cdr.get("uniqueid") for cdr in full))
     _note_last_calls(db, customer_id, full)
     return ids
 
