@@ -17,10 +17,10 @@ from ringback.errors import UsageError
 from ringback.importers.asterisk_cdr import CallRow, Direction, direction, parse
 from ringback.importers.csv_records import Refused
 from ringback.importers.importer import Importer, Options, Progress, Summary, watched
-from ringback.importers.parties import Parties, parties
 from ringback.services import Services
 from ringback.store import cdrs
 from ringback.store.database import Database, Db, Taken
+from ringback.store.parties import Parties, parties
 
 BATCH = 2_000
 ATTEMPTS = 5

@@ -1,51 +1,5 @@
-"""Who the numbers of calls belong to: the customer's users, contacts and queues, read once for an import."""
+"""Who the numbers of calls belong to: see `store/parties.py`."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from ringback.store.parties import Parties, parties
 
-from ringback.calls import numbers
-from ringback.store.database import Db
-
-_PHONES = ("tel", "tel_1", "tel_2", "mobile", "mobile_1", "mobile_2")
-
-
-@dataclass(frozen=True, slots=True)
-class Parties:
-    """`extensions`: user id by extension, which is the name of the endpoint too. `user_names`: by id. `contacts`, `queues`:
-    (id as the API writes it, name) by number."""
-
-    extensions: Mapping[str, int]
-    user_names: Mapping[int, str]
-    contacts: Mapping[str, tuple[str, str | None]]
-    queues: Mapping[str, tuple[str, str | None]]
-
-
-def parties(db: Db, customer_id: int, country: str | None) -> Parties:
-    bound = {"customer": customer_id}
-    users = db.all("SELECT id, ext, first_name, last_name FROM users WHERE customer_id = :customer ORDER BY id", bound)
-    queues = db.all("SELECT id, number, name FROM queues WHERE customer_id = :customer ORDER BY id", bound)
-    return Parties(
-        extensions={ext: user_id for user_id, ext, _, _ in users if ext},
-        user_names={user_id: name for user_id, _, *names in users if (name := _joined(names))},
-        contacts=_contacts(db, customer_id, country),
-        queues={number: (f"Queue{queue_id}", name) for queue_id, number, name in queues if number},
-    )
-
-
-def _contacts(db: Db, customer_id: int, country: str | None) -> dict[str, tuple[str, str | None]]:
-    """Those of all users only: whom one user knows privately is not for everybody who sees the call. The first wins."""
-    phones = ", ".join(_PHONES)
-    sql = f"""
-        SELECT id, first_name, last_name, company, {phones} FROM contacts
-        WHERE customer_id = :customer AND "global" = 1 ORDER BY id
-    """
-    found: dict[str, tuple[str, str | None]] = {}
-    for contact_id, first, last, company, *written in db.all(sql, {"customer": customer_id}):
-        for number in filter(None, written):
-            key = numbers.digits(number, country) or numbers.normal(number)
-            found.setdefault(key, (f"contact:{contact_id}", _joined((first, last)) or company))
-    return found
-
-
-def _joined(names: Iterable[str | None]) -> str | None:
-    return " ".join(filter(None, names)) or None
+__all__ = ["Parties", "parties"]

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ringback.importers.importer import Importer, Options, Progress, Summary, watched
-from ringback.importers.parties import parties
 from ringback.services import Services
 from ringback.sip import capture
 from ringback.sip.dialogs import MediaSession, media_sessions
 from ringback.store import captures
 from ringback.store.database import Db
+from ringback.store.parties import parties
 
 BATCH = 200
 

@@ -16,10 +16,10 @@ from ringback.calls.mailboxes import FOLDERS, INBOX
 from ringback.importers.audio import Keeper, Shelf, content_hash, refuse_nothing
 from ringback.importers.audio import audio_files as files_below
 from ringback.importers.importer import Importer, Options, Progress, Summary
-from ringback.importers.parties import parties
 from ringback.media.encoder import Encoder
 from ringback.services import Services
 from ringback.store import schema
+from ringback.store.parties import parties
 
 VOICEMESSAGES = Shelf(schema.voicemessages, "voicemessages")
 LONGEST_ENVELOPE_BYTES = 65_536
