@@ -41,6 +41,7 @@ _ROOMS = {
     # the API
     "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
     "resources": "errors calls sip record query rest.access mail media store jobs identity rest",
+    "backups": "errors record blobs store",
     "importers": "errors calls sip media store services jobs record rest resources",
     "pages": "errors settings metrics store jobs rest resources",
     "demo": "record store services identity rest resources importers",
@@ -52,7 +53,7 @@ _ROOMS = {
     "protocol": "rest",
     "server": "errors settings app protocol",
     "cli": "errors calls record rest.access settings logs blobs store services jobs identity rest resources importers"
-    " demo first_login doctor app server",
+    " demo first_login doctor backups app server",
     "__main__": "cli",
 }
 ROOMS: Mapping[str, set[str]] = {room: set(others.split()) for room, others in _ROOMS.items()}
@@ -64,7 +65,7 @@ LIBRARIES: Mapping[str, set[str]] = {
     "uvloop": {"server"},
     "av": {"media.mp3"},
     "lameenc": {"media.mp3"},
-    "psycopg": {"store.postgres"},
+    "psycopg": {"store.postgres", "backups.postgres"},
     "psycopg_pool": {"store.postgres"},
     "alembic": {"store.migrate", "store.migrations"},
     "obstore": {"blobs"},
@@ -75,8 +76,8 @@ LIBRARIES: Mapping[str, set[str]] = {
     "prometheus_client": {"metrics"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "sqlalchemy": {"store", "jobs", "importers", "resources", "doctor"},  # tables; statements are texts
-    "msgspec": {"record", "rest", "resources", "importers", "pages", "protocol", "demo"},
+    "sqlalchemy": {"store", "jobs", "importers", "resources", "doctor", "backups"},  # tables; statements are texts
+    "msgspec": {"record", "rest", "resources", "importers", "pages", "protocol", "demo", "backups"},
     "structlog": {"logs", "app", "server", "jobs.worker", "rest.machine"},
 }
 """Who may import what is not ours, and not Python's."""

@@ -175,7 +175,7 @@ class FolderBlobs(Blobs):
             os.fsync(file.fileno())
             _make_folder(target.parent)
             Path(file.name).rename(target)
-            _sync_folder(target.parent)
+            sync_folder(target.parent)
 
     def size(self, key: str) -> int | None:
         path = self._root / _valid(key)
@@ -190,7 +190,7 @@ class FolderBlobs(Blobs):
         path = self._root / _valid(key)
         with _disk_faults(self._root), suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
     def sweep(self) -> int:
         with _disk_faults(self._root):
@@ -275,10 +275,10 @@ def _make_folder(folder: Path) -> None:
     _make_folder(folder.parent)
     with suppress(FileExistsError):
         folder.mkdir(0o700)
-    _sync_folder(folder.parent)
+    sync_folder(folder.parent)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

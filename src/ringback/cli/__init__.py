@@ -3,11 +3,11 @@
 import sys
 
 from ringback.blobs import BlobsUnavailable
-from ringback.cli import accounts, checks, console, importing, serving
+from ringback.cli import accounts, backups, checks, console, importing, serving
 from ringback.errors import RingbackError, UsageError
 
 app = console.root()
-for module in (serving, accounts, importing, checks):
+for module in (serving, accounts, importing, backups, checks):
     module.register(app)
 
 

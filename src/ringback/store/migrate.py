@@ -16,6 +16,8 @@ from ringback.store.engines import POSTGRES, sqlite_path
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 _SHAPE = "write postgresql://user:password@host/name, or the path of an SQLite file."
+RESTORING = "restoring"
+"""A table that PostgreSQL has as long as a restore is not done: no server may start meanwhile."""
 LOCK = 0x52494E47  # one migration at a time, whoever starts it
 
 
@@ -37,6 +39,9 @@ def check(url: str) -> None:
     """Raises UsageError unless the schema is exactly this version's."""
     with _connected(url) as connection:
         before = _revision(connection)
+        unfinished = sa.inspect(connection).has_table(RESTORING)
+    if unfinished:
+        raise UsageError("A restore into this database was not finished: run `ringback restore` again.")
     if before is None:
         raise UsageError("The database is empty: run `ringback migrate` first.")
     if before != refuse_newer(before):

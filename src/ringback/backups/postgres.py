@@ -1,0 +1,210 @@
+"""A PostgreSQL database through pg_dump and pg_restore, in PostgreSQL's own archive format.
+
+Both read the password from their environment, never from their arguments, which other users could see.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
+
+from ringback.backups.manifest import BackupBroken
+from ringback.backups.rows import LOT, Watch
+from ringback.errors import RingbackError, Unavailable, UsageError
+from ringback.store.database import Row
+from ringback.store.migrate import RESTORING
+
+NAME = "rows.pgdump"
+_OPTIONS = ("--no-owner", "--no-privileges")
+_PARTS = re.compile(r" (EXTENSION - pg_trgm|INDEX \S+ ix_cdrs_(src|dst)_parts) ")
+
+Connection = psycopg.Connection[Row]
+
+
+class ProgramFailed(RingbackError):
+    """pg_dump or pg_restore gave up; the message has what it said."""
+
+
+class FrozenPostgres:
+    engine = "postgres"
+
+    def __init__(
+        self, connection: Connection, dump: "subprocess.Popen[str] | None" = None, path: Path = Path()
+    ) -> None:
+        self._connection, self._dump, self._path = connection, dump, path
+        self.tool = f"pg_dump {_version(_program('pg_dump', 0))}" if dump else ""
+
+    def lots(self, sql: str) -> Iterator[list[Row]]:
+        with self._connection.cursor(name="rows") as cursor:
+            cursor.execute(sql.encode())
+            yield from iter(lambda: cursor.fetchmany(LOT), [])
+
+    def file(self) -> Path:
+        """The dump; waits until it is whole."""
+        assert self._dump is not None
+        _ended(self._dump)
+        return self._path
+
+
+@contextmanager
+def frozen(url: str, folder: Path, watch: Watch) -> Iterator[FrozenPostgres]:
+    """The database as it is now, to be read while pg_dump writes the same snapshot of it to `folder`."""
+    with reading(url) as connection:
+        program = _program("pg_dump", connection.info.server_version // 10_000)
+        snapshot = connection.execute("SELECT pg_export_snapshot()").fetchone()
+        assert snapshot is not None
+        path = folder / NAME
+        watch.step("dump of the rows", 0)
+        arguments = [*_OPTIONS, "--no-comments", "--format=custom", f"--snapshot={snapshot[0]}", f"--file={path}"]
+        with _started(program, url, arguments) as dump:
+            yield FrozenPostgres(connection, dump, path)
+
+
+@contextmanager
+def reading(url: str) -> Iterator[Connection]:
+    """A connection in a read-only snapshot."""
+    with connected(url) as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        yield connection
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    """A connection in a transaction, which is committed when the block ends well."""
+    try:
+        with psycopg.connect(url) as connection:
+            yield connection
+    except psycopg.OperationalError as error:
+        raise Unavailable(f"The database cannot be reached: {str(error).strip().partition(chr(10))[0]}.") from error
+
+
+def _program(name: str, server: int) -> str:
+    """Its path. UsageError unless it is there and at least as new as the server."""
+    advice = f"Install PostgreSQL's client programs, version {server} or newer (Debian: postgresql-client-{server})"
+    path = shutil.which(name)
+    if path is None:
+        raise UsageError(f"{name} is not on PATH. {advice}.")
+    if int(_version(path).partition(".")[0]) < server:
+        raise UsageError(f"{path} is of version {_version(path)}, the server of {server}. {advice}, first on PATH.")
+    return path
+
+
+def _version(path: str) -> str:
+    said = subprocess.run([path, "--version"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    found = re.search(r"\d+(\.\d+)*", said)
+    return found.group() if found else "0"
+
+
+@contextmanager
+def _started(program: str, url: str, arguments: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+    """It is killed when the block fails."""
+    given = conninfo_to_dict(url)
+    password = given.pop("password", None)
+    environment = os.environ | ({"PGPASSWORD": str(password)} if password else {})
+    command = [program, *arguments, f"--dbname={psycopg.conninfo.make_conninfo('', **given)}"]
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)  # noqa: S603
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def _ended(process: "subprocess.Popen[str]") -> None:
+    """ProgramFailed with the first of its sentences unless it did what it should."""
+    said = process.communicate()[1].strip()
+    if process.returncode:
+        name = Path(str(process.args[0])).name  # type: ignore[index]
+        raise ProgramFailed(f"{name} failed: {said.partition(chr(10))[0] or process.returncode}")
+
+
+# -- reading a dump ---------------------------------------------------------------------------------------------------
+
+
+def counts(dump: Path) -> dict[str, int]:
+    """How many rows of each table are in the dump; reads all of it. BackupBroken when it cannot be read."""
+    command = [_program("pg_restore", 0), "--data-only", "--file=-", str(dump)]
+    found: dict[str, int] = {}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # noqa: S603
+        assert process.stdout is not None
+        assert process.stderr is not None
+        table = ""
+        for line in process.stdout:
+            if table:
+                found[table] += line != b"\\.\n"
+                table = "" if line == b"\\.\n" else table
+            elif line.startswith(b"COPY "):
+                table = line.split()[1].decode().rpartition(".")[2].strip('"')
+                found[table] = 0
+        said = process.stderr.read().decode(errors="replace").strip()
+    if process.returncode:
+        raise BackupBroken(f"{dump.name} cannot be read by pg_restore: {said.partition(chr(10))[0]}")
+    return found
+
+
+# -- restoring --------------------------------------------------------------------------------------------------------
+
+
+def prepare(url: str) -> None:
+    """Marks an empty database as being restored; empties one whose restore was killed. UsageError for any other."""
+    with connected(url) as connection:
+        names = _named(connection)
+        if not names:
+            connection.execute(f"CREATE TABLE {RESTORING} ()")
+        elif RESTORING not in names:
+            raise UsageError("The database is not empty: restore into a new one, nothing is ever overwritten.")
+        else:
+            _empty(connection, [name for name in names if name != RESTORING])
+
+
+def _named(connection: Connection) -> list[str]:
+    """Tables and sequences."""
+    found = connection.execute(
+        "SELECT relname FROM pg_class WHERE relkind IN ('r', 'S') AND relnamespace = current_schema()::regnamespace"
+    )
+    return [row[0] for row in found]
+
+
+def _empty(connection: Connection, names: Sequence[str]) -> None:
+    for name in names:
+        what = sql.SQL("SEQUENCE" if name.endswith("_ids") else "TABLE")
+        connection.execute(sql.SQL("DROP {} IF EXISTS {} CASCADE").format(what, sql.Identifier(name)))
+    connection.execute("DROP FUNCTION IF EXISTS fold(text)")
+
+
+def restore(url: str, dump: Path) -> None:
+    """All of the dump into a prepared database, or nothing of it."""
+    with connected(url) as connection:
+        program = _program("pg_restore", connection.info.server_version // 10_000)
+        wanted = _wanted(connection, program, dump)
+    contents = dump.with_suffix(".list")
+    contents.write_text(wanted)
+    arguments = [*_OPTIONS, "--single-transaction", "--exit-on-error", f"--use-list={contents}", str(dump)]
+    with _started(program, url, arguments) as process:
+        _ended(process)
+
+
+def _wanted(connection: Connection, program: str, dump: Path) -> str:
+    """The dump's contents. A pg_trgm that is there is not made again; where there is none, its indexes are left out."""
+    listed = subprocess.run([program, "--list", str(dump)], capture_output=True, text=True, check=False)  # noqa: S603
+    if listed.returncode:
+        raise BackupBroken(f"{dump.name} cannot be read by pg_restore: {listed.stderr.strip()}")
+    state = "SELECT installed_version IS NOT NULL FROM pg_available_extensions WHERE name = 'pg_trgm'"
+    found = connection.execute(state).fetchone()
+    if found is None:
+        return "\n".join(line for line in listed.stdout.splitlines() if not _PARTS.search(line))
+    lines = (line for line in listed.stdout.splitlines() if not (found[0] and " EXTENSION - pg_trgm" in line))
+    return "\n".join(lines)
+
+
+def finish(url: str) -> None:
+    """From here on a server may start on the database."""
+    with connected(url) as connection:
+        connection.execute(f"DROP TABLE {RESTORING}")

@@ -1,0 +1,174 @@
+"""`ringback backup`, `verify-backup`, `restore` and `doctor verify`."""
+
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ringback.backups import backup as saving
+from ringback.backups import restore as restoring
+from ringback.backups.compare import differences
+from ringback.backups.manifest import Manifest
+from ringback.backups.place import Place
+from ringback.backups.verify import verify
+from ringback.blobs import Blobs, open_blobs
+from ringback.cli import console
+from ringback.cli.console import Config
+from ringback.cli.steps import steps
+from ringback.errors import UsageError
+from ringback.settings import Settings
+from ringback.store.engines import sqlite_path
+
+Where = Annotated[str, typer.Argument(metavar="DIR|URL", help="A folder, or s3://bucket/prefix (gs://, az:// alike).")]
+Snapshot = Annotated[
+    str | None, typer.Option("--snapshot", metavar="NAME", help="Which; without it the newest that is complete.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("backup")(backup)
+    app.command("verify-backup")(verify_backup)
+    app.command("restore")(restore)
+
+
+def backup(
+    where: Where,
+    check: Annotated[bool, typer.Option("--verify", help="Read the snapshot back and compare.")] = False,
+    config: Config = None,
+) -> None:
+    """Make a backup of the database and the audio; the server may run meanwhile.
+
+    Each run adds a snapshot. Audio that an earlier one has is not copied again. A run that is killed leaves no
+    snapshot. The backup holds password hashes and all records: keep it as safe as the server itself.
+
+    Example: `ringback backup /backup/ringback --verify --config /etc/ringback.toml`
+    """
+    found = console.configured(config)
+    _check_database(found)
+    place, blobs = Place(where, make=True), _blobs(found)
+    with steps() as watch:
+        made = saving.backup(found.database_url(), blobs, place, _elsewhere(found), watch)
+    _tell(made.name, made.manifest)
+    copied = f"{made.copied} new audio files copied, {_mib(made.copied_bytes)}"
+    console.out.print(f"{copied}; {made.manifest.blobs - made.copied} were in the backup already", markup=False)
+    if made.manifest.missing:
+        console.out.print(f"{made.manifest.missing} audio files were deleted meanwhile:", markup=False)
+        for key in made.missing:
+            console.out.print(f"  {key}", markup=False)
+    if check:
+        _verified(place, made.name, found)
+
+
+def verify_backup(where: Where, snapshot: Snapshot = None, config: Config = None) -> None:
+    """Read a snapshot back: whether every file of it is there and as it was written, and its rows can be opened.
+
+    Exit code: 0 when all of it is sound, 1 when something is damaged, which is named.
+
+    Example: `ringback verify-backup /backup/ringback`
+    """
+    found = console.configured(config)
+    place = Place(where)
+    name = place.chosen(snapshot)
+    _verified(place, name, found)
+
+
+def restore(
+    where: Where,
+    snapshot: Snapshot = None,
+    accept_loss: Annotated[
+        bool, typer.Option("--accept-loss", help="Restore the rest when audio is damaged in the backup.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Put a snapshot back into an empty place: the database and audio folder of `--config`. Nothing is overwritten.
+
+    Start the server when it is done. A restore that was killed can be run again.
+
+    Example: `ringback restore /backup/ringback --config /etc/ringback-restored.toml`
+    """
+    found = console.configured(config)
+    place = Place(where)
+    name = place.chosen(snapshot)
+    given = (found.database_url(), _blobs(found), _elsewhere(found))
+    with steps() as watch:
+        done = restoring.restore(place, name, *given, watch, accept_loss=accept_loss)
+    _tell(name, done.manifest)
+    if done.lost:
+        console.out.print(f"restored without {len(done.lost)} audio files that the snapshot does not have:")
+        for key in done.lost:
+            console.out.print(f"  {key}", markup=False)
+    console.out.print("restored; `ringback doctor verify --against` compares, `ringback serve` starts")
+
+
+def verify_installation(
+    against: Annotated[str, typer.Option("--against", metavar="DIR|URL", help="The backup to compare with.")],
+    snapshot: Snapshot = None,
+    config: Config = None,
+) -> None:
+    """Compare an installation with a snapshot: the values of every row, the bytes of every audio file.
+
+    Exit code: 0 when there is no difference, else 1.
+
+    Example: `ringback doctor verify --against /backup/ringback --config /etc/ringback.toml`
+    """
+    found = console.configured(config)
+    _check_database(found)
+    place = Place(against)
+    name = place.chosen(snapshot)
+    with steps() as watch:
+        given = (found.database_url(), _blobs(found), _elsewhere(found))
+        told = _told(differences(place, name, *given, watch))
+    console.out.print(f"{told or 'no'} difference{'s' if told > 1 else ''} to {name}", markup=False)
+    if told:
+        raise typer.Exit(1)
+
+
+def _verified(place: Place, name: str, found: Settings) -> None:
+    with steps() as watch:
+        faults = _told(verify(place, name, _elsewhere(found), watch))
+    if faults:
+        console.out.print(f"{name} is damaged: {faults} faults", markup=False)
+        raise typer.Exit(1)
+    console.out.print(f"{name} is sound: every file was read back", markup=False)
+
+
+def _told(sentences: Iterable[str]) -> int:
+    n = 0
+    for sentence in sentences:
+        console.out.print(sentence, markup=False)
+        n += 1
+    return n
+
+
+def _tell(name: str, manifest: Manifest) -> None:
+    rows = sum(tally.rows for tally in manifest.tables.values())
+    console.out.print(f"snapshot {name}: {manifest.engine}, schema {manifest.schema}", markup=False)
+    console.out.print(
+        f"{rows} rows in {_mib(manifest.rows.size)}, {manifest.blobs} audio files in {_mib(manifest.blob_bytes)}",
+        markup=False,
+    )
+
+
+def _mib(size: int) -> str:
+    return f"{size / (1 << 20):.1f} MiB"
+
+
+def _check_database(found: Settings) -> None:
+    """A backup of the wrong folder would be one of an empty database."""
+    if found.is_embedded() and not (path := sqlite_path(found.database_url()).absolute()).exists():
+        raise UsageError(f"There is no database at {path}. Name the configuration with --config.")
+
+
+def _blobs(found: Settings) -> Blobs:
+    try:
+        return open_blobs(found.blobs_url())
+    except ValueError as error:
+        raise UsageError(f"blobs: {error}") from None
+
+
+def _elsewhere(found: Settings) -> Path:
+    """Where scratch files go when the backup is no folder."""
+    folder = Path(found.data_dir)
+    return folder if folder.is_dir() else Path(tempfile.gettempdir())
