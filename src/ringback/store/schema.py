@@ -8,7 +8,7 @@ the same name (PostgreSQL) and are never used twice.
 day and the columns whose values have counts of their own.
 """
 
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Table, Text, UniqueConstraint, text
 
 NAMES = {
     "pk": "pk_%(table_name)s",
@@ -60,6 +60,8 @@ def _link(name: str, one: str, other: str, *more: Column[int]) -> Table:
         sqlite_with_rowid=False,
     )
 
+
+_LINKED = text("linkedid IS NOT NULL")  # imports have none, and no index to keep
 
 # -- customers, users, sessions ---------------------------------------------------------------------------------------
 
@@ -257,6 +259,7 @@ cdrs = Table(
     _text("labels"),
     _int("nb_notes"),
     _text("source_key"),  # what makes an import idempotent
+    *_texts("linkedid"),  # the whole call's name at its source, where hops come in one by one
     UniqueConstraint("customer_id", "source_key"),
     Index(None, "customer_id", "id"),
     Index(None, "customer_id", "calldate", "id"),
@@ -265,6 +268,7 @@ cdrs = Table(
     Index(None, "customer_id", "dst", "calldate", "id"),
     Index(None, "customer_id", "live_id", unique=True),
     Index(None, "customer_id", "root_live_id"),
+    Index(None, "customer_id", "linkedid", sqlite_where=_LINKED, postgresql_where=_LINKED),
     Index(None, "customer_id", "uniqueid"),
     info={"counted": ("calldate", ("type", "disposition", "destination", "context", "user_id", "is_root"))},
 )

@@ -26,6 +26,7 @@ def upgrade() -> None:
     _contacts()
     _copied()
     _monitors()
+    _cdrs()
     engine_parts.add_sequences(op.get_bind(), SEQUENCES)
 
 
@@ -49,6 +50,19 @@ def _copied() -> None:
 def _monitors() -> None:
     op.add_column("monitors", sa.Column("uniqueid", TEXT, nullable=True))
     op.create_index(op.f("ix_monitors_customer_id_uniqueid"), "monitors", ["customer_id", "uniqueid"], unique=False)
+
+
+def _cdrs() -> None:
+    op.add_column("cdrs", sa.Column("linkedid", TEXT, nullable=True))
+    linked = sa.text("linkedid IS NOT NULL")
+    op.create_index(
+        op.f("ix_cdrs_customer_id_linkedid"),
+        "cdrs",
+        ["customer_id", "linkedid"],
+        unique=False,
+        sqlite_where=linked,
+        postgresql_where=linked,
+    )
 
 
 def _rates() -> None:
