@@ -31,6 +31,7 @@ REFUSED = {
     "POST /me/twofactor/confirm": 400,
     "DELETE /me/twofactor": 400,
     "POST /calls": 412,
+    "GET /rates/lookup": 400,
     "POST /webcalls": 412,
     "DELETE /calls/{id}": 412,
     "PUT /users/{id}/audio": 400,

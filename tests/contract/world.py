@@ -250,6 +250,7 @@ BODIES: Mapping[str, Callable[[World, Client], Any]] = {
     "/ddis": _ddi_body,
     "/contacts": lambda world, client: {"first_name": "Zoë", "tel": KNOWN, "global": True},
     "/calls": lambda world, client: {"to": "442079460001"},
+    "/rates": lambda world, client: {"prefix": f"4420{next(_numbers)}", "destination": "London", "price": 0.0125},
     "/webcalls": lambda world, client: {"from": "442079460001", "to": "101"},
     "/callmeback/settings": _setting_body,
     "/callmeback/buttons": lambda world, client: {},
@@ -289,6 +290,7 @@ MAKERS: Mapping[str, Callable[[World, Client], Any]] = {
     "/chatmsgs": _stored(messages.add_chatmsgs, created_at=AT, from_id=_own_text, to_id="0", message="Hello"),
     "/sms": _stored(messages.add_sms, **{"created_at": AT, "from": "442079460001", "message": "Hi", "type": "O"}),
     "/statements": _stored(messages.add_statements, created_at=AT, description="Call", amount=-150, balance=99_850),
+    "/rates": _posted("/rates"),
     "/calls": _inserted(
         "calls", start_time=AT, state="RINGING", user_id=_own, src_rate=100, dst_rate=100, min_charge=100
     ),

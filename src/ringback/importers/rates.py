@@ -118,13 +118,14 @@ def _tell_doubled(deck: _Deck, summary: Summary) -> None:
 
 def _rates(cells: dict[str, str]) -> Iterator[Rate]:
     """One rate for each prefix of a line. Unusable or ValueError with what is wrong."""
-    for name in ("prefix", "destination", "price"):
-        if name not in cells:
+    destination = clean(cells.get("destination", "")).strip()
+    for name, cell in (("prefix", cells.get("prefix")), ("destination", destination), ("price", cells.get("price"))):
+        if not cell:
             raise Unusable(f"{name} is missing")
     price = parsed_price(_CURRENCY.sub("", cells["price"]).strip())
     minimum, increment = _terms(cells)
     for prefix in prefixes_of(cells["prefix"]):
-        yield Rate(prefix, clean(cells["destination"]), price, minimum, increment)
+        yield Rate(prefix, destination, price, minimum, increment)
 
 
 def _terms(cells: dict[str, str]) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from ringback.resources.customer import (
     passwords,
     queuegroups,
     queues,
+    rates,
     sessions,
     two_factor,
     usergrouppolicies,
@@ -73,6 +74,7 @@ FAMILIES = (
     audio,
     audioinbox,
     customers,
+    rates,
     holds,
     # call me back
     callmeback_settings,

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ringback.errors import Forbidden, NotFound
@@ -97,8 +98,15 @@ class Endpoint:
     """Works without a token."""
     ingest: bool = False
     """Opens to tokens that bring calls in (`ringback token create --ingest`) and to no others."""
+    upload: bool = False
+    """The body is a file, up to 512 MiB: `Call.file` is where it lies while the handler works. The caller is checked before
+    any of it is read."""
+    parameters: type[Patch] | None = None
+    """What the query may and must have, for operations that are no list: `Call.parameters` reads it."""
     takes: str = ""
     """The media type of a body that is neither JSON nor audio."""
+    needs: Mapping[str, str] = field(default_factory=dict)
+    """Query parameters of its own that cannot be left out: what each is."""
     work: Work = Work.READ
     resource: Resource | None = None
     """The resource of the record that `{id}` or `{ids}` names, or of the collection."""
@@ -129,6 +137,8 @@ class Call:
     """UTC seconds."""
     current: Caller | None = None
     transaction: Db | None = None
+    file: Path | None = None
+    """The body of an upload; gone when the handler has returned."""
 
     @property
     def caller(self) -> Caller:
@@ -155,6 +165,10 @@ class Call:
             "sees_presence": int(Policy.PRESENCE_DISABLED not in caller.policies),
             **more,
         }
+
+    def parameters(self, patch: type[P]) -> P:
+        """What the query gives."""
+        return bodies.decode_query(self.params, patch)
 
     def body(self, patch: type[P], *, partial: bool = False, ignored: Sequence[str] = ()) -> P:
         """The decoded body. `partial`: required attributes may be absent (PATCH). Read-only ones are passed over."""

@@ -59,7 +59,7 @@ _ERRORS: Mapping[str, str] = {
     "403": "The caller's role or a policy forbids it.",
     "404": "There is no such record, or it is another customer's.",
     "405": "The path knows no such method; `Allow` names those that it has.",
-    "413": "The body is larger than 10 MiB.",
+    "413": "The body is larger than 10 MiB, or a file than 512 MiB.",
     "415": "The body is of another media type than the operation takes.",
     "416": "The range lies outside of the file.",
     "503": "The database or the audio store is busy or away, or the query takes too long.",
@@ -216,6 +216,11 @@ def _path_schema(name: str) -> dict[str, Any]:
 
 
 def _query_parameters(row: Endpoint) -> list[dict[str, Any]]:
+    if row.needs:
+        return [
+            {"name": name, "in": "query", "required": True, "description": text, "schema": {"type": "string"}}
+            for name, text in row.needs.items()
+        ]
     if row.resource is None:
         return []
     if isinstance(row, WipeEndpoint):
@@ -286,6 +291,8 @@ def _include_parameters(row: Endpoint) -> list[dict[str, Any]]:
 
 
 def _request_body(row: Endpoint, schemas: Schemas) -> dict[str, Any]:
+    if row.upload:
+        return {"required": True, "content": {"audio/*": {}, "application/octet-stream": {}}}
     if is_upload(row):
         return {"required": True, "content": {"audio/wav": {}, "audio/mpeg": {}}}
     if row.takes:

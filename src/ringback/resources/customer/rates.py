@@ -1,0 +1,119 @@
+"""The rate deck: what a minute to each prefix costs, and what a call to a number would."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Annotated, Any
+
+from msgspec import UNSET, Meta, UnsetType
+
+from ringback.calls.numbers import digits
+from ringback.calls.rating import LONGEST_PREFIX, MAX_STEP_S, MICRO, parsed_price
+from ringback.errors import REQUIRED, Fault, Invalid, NotFound
+from ringback.record import Column, Id, Kind, Number, Patch, Price, Record, RequiredName, Wire
+from ringback.resources.customer.users import END
+from ringback.rest import replies
+from ringback.rest.access import ADMINISTRATORS, Policy
+from ringback.rest.endpoint import Call, Endpoint, Resource, Shape
+from ringback.rest.verbs import created, listed, patched, removed, shown
+from ringback.rest.wipes import cleared
+from ringback.store import accounts, rows, schema
+from ringback.store import rates as store
+from ringback.store.listing import Listing
+
+Prefix = Annotated[
+    str,
+    Meta(
+        pattern=rf"^\+?[1-9][0-9]{{0,{LONGEST_PREFIX - 1}}}" + END,
+        description="digits that begin with a country's code",
+        examples=["4420"],
+    ),
+    Wire(Kind.NUMBER),
+]
+Minimum = Annotated[int, Meta(ge=0, le=MAX_STEP_S, description="seconds that any answered call pays"), Wire(Kind.INT)]
+Increment = Annotated[int, Meta(ge=1, le=MAX_STEP_S, description="seconds that count as begun"), Wire(Kind.INT)]
+ByMinute = Annotated[Price, Column("t.price_micro"), Meta(description="of a minute, exact to 6 decimals")]
+
+
+class Rate(Record):
+    id: Id
+    prefix: Number
+    destination: RequiredName
+    price: ByMinute
+    minimum_s: Minimum
+    increment_s: Increment
+
+
+class RatePatch(Patch):
+    """By the second (0 and 1) unless `minimum_s` and `increment_s` say otherwise."""
+
+    prefix: Prefix
+    destination: RequiredName
+    price: ByMinute
+    minimum_s: Minimum | UnsetType = UNSET
+    increment_s: Increment | UnsetType = UNSET
+
+
+class Quote(Record):
+    """The rate of the longest prefix of a number."""
+
+    number: Number
+    prefix: Number
+    destination: RequiredName
+    price: ByMinute
+    minimum_s: Minimum
+    increment_s: Increment
+
+
+RATES = Resource(Listing("rates", Rate, schema.rates), closed_by=frozenset({Policy.BILLING_DISABLED}))
+
+
+def _save(call: Call, rate_id: int | None, given: Mapping[str, Any]) -> int:
+    columns = dict(given)
+    if "prefix" in columns:
+        columns["prefix"] = columns["prefix"].removeprefix("+")
+    if "price" in columns:
+        columns["price_micro"] = _micro(columns.pop("price"))
+    saved = rows.save(call.db, schema.rates, call.customer_id, rate_id, columns, {"minimum_s": 0, "increment_s": 1})
+    store.open_account(call.db, call.customer_id)
+    return saved
+
+
+def _micro(price: float) -> int:
+    """Shortest decimals of the number that came: what the client wrote."""
+    try:
+        return parsed_price(f"{Decimal(str(price)):f}")
+    except ValueError as wrong:
+        raise Invalid(faults=[Fault("price", f"{wrong}.".capitalize())]) from None
+
+
+def _quote(call: Call) -> replies.Reply:
+    """NotFound where the deck has no rate for the number."""
+    text = dict(call.params).get("number", "")
+    number = digits(text, accounts.country_of(call.db, call.customer_id))
+    if number is None:
+        raise Invalid(faults=[Fault("number", "This is no number of the public network." if text else REQUIRED)])
+    found = store.deck_for(call.db, call.customer_id, [number]).find(number)
+    if found is None:
+        raise NotFound(f"There is no rate for {number}.")
+    price = found.price_micro / MICRO
+    return replies.item(Quote(number, found.prefix, found.destination, price, found.minimum_s, found.increment_s))
+
+
+ENDPOINTS = (
+    listed("/rates", RATES, "The rate deck", roles=ADMINISTRATORS),
+    created("/rates", RATES, RatePatch, _save, "Add a rate"),
+    cleared("/rates", RATES, store.delete, 204, "Delete the rates that the filter matches, or the whole deck"),
+    Endpoint(
+        "GET",
+        "/rates/lookup",
+        "What a call to a number costs",
+        _quote,
+        Shape.ITEM,
+        answer=Quote,
+        needs={"number": "as it is dialled in the customer's country, or with + and the country's code"},
+        closed_by=frozenset({Policy.BILLING_DISABLED}),
+    ),
+    shown("/rates/{id}", RATES, "One rate", roles=ADMINISTRATORS),
+    patched("/rates/{id}", RATES, RatePatch, _save, "Change a rate"),
+    removed("/rates/{id}", RATES, store.delete, "Delete a rate"),
+)
