@@ -87,18 +87,11 @@ def delete(db: Db, customer_id: int, ids: Sequence[int]) -> None:
         db.many(_UNINDEXED, [{"id": row[0], "src": row[1], "dst": row[2]} for row in numbers])
     rows.delete(db, schema.cdrs, customer_id, ids)  # first, as `insert` does: counters are taken in one order
     linked = db.among("cdr_id", "ids")
-    _forget_parties(db, customer_id, linked, bound)
+    rows.delete_where(db, schema.cdr_parties, customer_id, f"customer_id = :customer AND {linked}", bound)
     db.run(f"DELETE FROM cdr_notes WHERE customer_id = :customer AND {linked}", bound)
     for table in _LINKED:
         if db.run(f"UPDATE {table.name} SET cdr_id = NULL WHERE customer_id = :customer AND {linked}", bound):
             rows.changed(db, table, customer_id)
-
-
-def _forget_parties(db: Db, customer_id: int, linked: str, bound: Mapping[str, Any]) -> None:
-    found = db.all(f"SELECT user_id, calldate FROM cdr_parties WHERE customer_id = :customer AND {linked}", bound)
-    parties = [{"user_id": user, "calldate": at} for user, at in found]
-    db.run(f"DELETE FROM cdr_parties WHERE customer_id = :customer AND {linked}", bound)
-    rows.count(db, schema.cdr_parties, customer_id, parties, -1)
 
 
 def count_notes(db: Db, customer_id: int, cdr_id: int, n: int) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
-from ringback.store.database import Db, first
+from ringback.store.database import Db, Params, first
 from ringback.store.schema import columns, counted
 
 DAY_S = 86_400
@@ -98,11 +98,22 @@ def exists(db: Db, table: Table, customer_id: int, row_id: int) -> bool:
 
 def delete(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> None:
     """Deletes the customer's rows of these ids; counts follow."""
+    if not ids:
+        return
     lock(db, table, customer_id, ids)
-    gone = _counted_rows(db, table, customer_id, ids)
-    sql = f'DELETE FROM "{table.name}" WHERE {by_ids(db)}'
-    db.run(sql, {"customer": customer_id, "ids": list(ids)})
-    count(db, table, customer_id, gone, -1)
+    delete_where(db, table, customer_id, by_ids(db), {"customer": customer_id, "ids": list(ids)})
+
+
+def delete_where(db: Db, table: Table, customer_id: int, where: str, bound: Params) -> None:
+    """Deletes rows of the customer, whose condition `where` names; counts follow."""
+    spec = counted(table)
+    sql = f'DELETE FROM "{table.name}" WHERE {where}'
+    if spec is None:
+        db.run(sql, bound)
+        return
+    names = [spec[0], *spec[1]]
+    gone = db.all(f"{sql} RETURNING {', '.join(names)}", bound)
+    count(db, table, customer_id, [dict(zip(names, row, strict=True)) for row in gone], -1)
 
 
 def lock(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> None:
