@@ -99,10 +99,10 @@ def test_fragments_in_any_order_and_twice() -> None:
 
 
 def test_what_is_left_out_is_counted() -> None:
-    tcp = ipv4(b"x" * 20)[:9] + b"\x06" + ipv4(b"x" * 20)[10:]
-    packets, report = opened(pcap(101, tcp, ipv4(udp(b"x"))[:24], b"garbage", ipv4(udp(bytes(16)), place=0x2000)))
+    sctp = ipv4(b"x" * 20)[:9] + b"\x84" + ipv4(b"x" * 20)[10:]
+    packets, report = opened(pcap(101, sctp, ipv4(udp(b"x"))[:24], b"garbage", ipv4(udp(bytes(16)), place=0x2000)))
     assert packets == []
-    assert report.skipped == {"TCP": 1, "UDP header cut": 1, "not IP": 1, "fragments missing": 1}
+    assert report.skipped == {"neither UDP nor TCP": 1, "UDP header cut": 1, "not IP": 1, "fragments missing": 1}
     assert opened(pcap(105, b"wireless"))[1].skipped == {"link type 105": 1}
     assert opened(pcap(1, bytes(12) + b"\x08\x06" + bytes(28)))[1].skipped == {"not IP": 1}
 
@@ -266,6 +266,23 @@ def test_tcp_messages_are_one_stream_with_a_handshake() -> None:
         flags.append(bits)
     assert flags[:3] == [2, 18, 16]
     assert said == {A.ip: b"q" * 2000 + b"s", B.ip: b"r" * 10}
+
+
+@pytest.mark.parametrize("ends", [(A, B), (A6, B6)])
+def test_sip_over_tcp_comes_back_message_by_message(ends: tuple[Endpoint, Endpoint]) -> None:
+    bodies = [b"", b"v=0\r\n" * 900, b"\r\n\r\n"]
+    heads = [f"INFO sip:b@h SIP/2.0\r\nContent-Length: {len(body)}\r\n\r\n".encode() for body in bodies]
+    sent = [Packet(AT_US, "TCP", *ends, head + body) for head, body in zip(heads, bodies, strict=True)]
+    packets, report = opened(b"".join(write(sent)))
+    assert packets == sent
+    assert report.skipped == {}
+
+
+def test_ip_within_ip() -> None:
+    inner = ipv4(udp(b"hi"))
+    outer = ipv4(inner)[:9] + b"\x04" + ipv4(inner)[10:]
+    twice = ipv4(outer)[:9] + b"\x04" + ipv4(outer)[10:]
+    assert opened(pcap(101, outer, twice))[0] == [SAYS_HI, SAYS_HI]
 
 
 def test_two_ip_versions_in_one_packet_are_refused() -> None:

@@ -17,7 +17,7 @@ from ringback.store.parties import parties
 BATCH = 200
 
 HELP = (
-    "A pcap or pcapng file of SIP over UDP, with RTCP where it was captured. Each call that was dialled becomes a media "
+    "A pcap or pcapng file of SIP over UDP, TCP or WebSocket, with RTCP where it was captured. Each call that was dialled becomes a media "
     "session with its trace; import the calls before, so that they are linked."
 )
 

@@ -9,8 +9,9 @@ from typing import BinaryIO, NamedTuple
 
 import dpkt
 
-from ringback.sip.frames import Defragmenter, SkippedError, ip_packet, udp
+from ringback.sip.frames import IP_IN_IP, TCP, UDP, Defragmenter, SkippedError, ip_packet, tcp, udp
 from ringback.sip.packet import Packet
+from ringback.sip.streams import Streams
 from ringback.sip.wire import Wire
 
 _RECORD_MAX = 16 * 1024 * 1024
@@ -20,6 +21,7 @@ _TIME_MAX_US = (1 << 32) * 1_000_000
 _SECTION = b"\x0a\x0d\x0d\x0a"
 _INTERFACE, _OLD_PACKET, _PACKET = 1, 2, 6
 _LINKTYPE_RAW = 101
+_TUNNELS_MAX = 4  # one within another
 
 Record = tuple[int, int, bytes]
 """µs, link type, frame."""
@@ -69,22 +71,22 @@ class _Interface(NamedTuple):
 
 
 def read(file: BinaryIO, report: Report | None = None) -> Iterator[Packet]:
-    """The UDP packets of a pcap or pcapng file in its order; ``report`` counts what was left out and why.
+    """The UDP packets and the SIP messages over TCP and WebSocket of a pcap or pcapng file, in its order.
+
+    ``report`` counts what was left out and why.
 
     Never raises for what is in the file: a foreign, damaged or truncated one gives what came before the damage.
     """
     report = Report() if report is None else report
-    defragmenter = Defragmenter()
+    reading = _Reading(report)
     try:
         for at_us, link_type, frame in _records(_Input(file)):
-            packet = _packet(at_us, link_type, frame, defragmenter, report)
-            if packet is not None:
+            for packet in reading.add(at_us, link_type, frame):
                 report.read += 1
                 yield packet
     except _DamagedError as damage:
         report.skipped[str(damage)] += 1
-    if defragmenter.unfinished:
-        report.skipped["fragments missing"] += defragmenter.unfinished
+    reading.finish()
 
 
 def write(packets: Iterable[Packet]) -> Iterator[bytes]:
@@ -100,19 +102,48 @@ def write(packets: Iterable[Packet]) -> Iterator[bytes]:
             yield struct.pack("<4I", seconds, microseconds, len(frame), len(frame)) + frame
 
 
-def _packet(at_us: int, link_type: int, frame: bytes, defragmenter: Defragmenter, report: Report) -> Packet | None:
-    try:
-        if not 0 <= at_us < _TIME_MAX_US:
-            raise SkippedError("impossible time")
-        datagram = defragmenter.add(at_us, ip_packet(link_type, frame))
+class _Reading:
+    """Frames in, messages out; what is on its way together between them."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._defragmenter = Defragmenter()
+        self._streams = Streams()
+
+    def add(self, at_us: int, link_type: int, frame: bytes) -> Iterable[Packet]:
+        try:
+            if not 0 <= at_us < _TIME_MAX_US:
+                raise SkippedError("impossible time")
+            return self._of_ip(at_us, ip_packet(link_type, frame), depth=0)
+        except SkippedError as reason:
+            self._report.skipped[str(reason)] += 1
+            return ()
+
+    def _of_ip(self, at_us: int, packet: bytes, depth: int) -> Iterable[Packet]:
+        datagram = self._defragmenter.add(at_us, packet)
         if datagram is None:
-            return None
-        src, dst, payload, cut = udp(datagram)
-    except SkippedError as reason:
-        report.skipped[str(reason)] += 1
-        return None
-    report.cut += cut
-    return Packet(at_us, "UDP", src, dst, payload)
+            return ()
+        if datagram.protocol in IP_IN_IP and depth < _TUNNELS_MAX:
+            return self._of_ip(at_us, datagram.data, depth + 1)
+        if datagram.protocol == UDP:
+            src, dst, payload, cut = udp(datagram)
+            self._report.cut += cut
+            return (Packet(at_us, "UDP", src, dst, payload),)
+        if datagram.protocol == TCP:
+            segment, cut = tcp(datagram)
+            self._report.cut += cut
+            return self._streams.add(at_us, segment)
+        raise SkippedError("neither UDP nor TCP")
+
+    def finish(self) -> None:
+        self._streams.finish()
+        missing = {
+            "fragments missing": self._defragmenter.unfinished,
+            "TCP segments missing": self._streams.lost,
+            "TCP message without its end": self._streams.unfinished,
+            "TCP connection without SIP": self._streams.foreign,
+        }
+        self._report.skipped.update({reason: n for reason, n in missing.items() if n})
 
 
 def _records(file: _Input) -> Iterator[Record]:

@@ -1,4 +1,4 @@
-"""UDP datagrams out of captured frames: link layers, IPv4, IPv6, and fragments put together again."""
+"""UDP datagrams and TCP segments out of captured frames: link layers, IPv4, IPv6, tunnels, and fragments put together."""
 
 import socket
 import struct
@@ -7,8 +7,11 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ringback.sip.packet import Endpoint
+from ringback.sip.streams import Segment
 
 UDP, TCP = 17, 6
+IP_IN_IP = frozenset({4, 41})
+"""An IP packet within another (RFC 2003, RFC 4213)."""
 
 _IPV4, _IPV6 = 0x0800, 0x86DD
 _TAGS = frozenset({0x8100, 0x88A8, 0x9100})
@@ -118,8 +121,6 @@ def ip_packet(link_type: int, frame: bytes) -> bytes:
 
 def udp(datagram: Datagram) -> tuple[Endpoint, Endpoint, bytes, bool]:
     """Source, destination, payload, and whether the capture cut it (RFC 768). Raises SkippedError."""
-    if datagram.protocol != UDP:
-        raise SkippedError("TCP" if datagram.protocol == TCP else "neither UDP nor TCP")
     if len(datagram.data) < 8:
         raise SkippedError("UDP header cut")
     src_port, dst_port, length, _ = struct.unpack_from("!4H", datagram.data)
@@ -127,6 +128,19 @@ def udp(datagram: Datagram) -> tuple[Endpoint, Endpoint, bytes, bool]:
     dst = Endpoint(_text(datagram.dst), dst_port)
     end = length if length >= 8 else len(datagram.data)
     return src, dst, datagram.data[8:end], datagram.cut or end > len(datagram.data)
+
+
+def tcp(datagram: Datagram) -> tuple[Segment, bool]:
+    """The segment, and whether the capture cut it (RFC 9293 section 3.1). Raises SkippedError."""
+    if len(datagram.data) < 20:
+        raise SkippedError("TCP header cut")
+    src_port, dst_port, sequence, _, header, flags = struct.unpack_from("!HHIIBB", datagram.data)
+    start = header >> 4 << 2
+    if start < 20:
+        raise SkippedError("TCP header damaged")
+    src = Endpoint(_text(datagram.src), src_port)
+    dst = Endpoint(_text(datagram.dst), dst_port)
+    return Segment(src, dst, sequence, flags, datagram.data[start:]), datagram.cut
 
 
 @lru_cache(maxsize=4096)
