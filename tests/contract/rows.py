@@ -32,7 +32,8 @@ def is_list(row: Endpoint) -> bool:
 
 
 def names_record(row: Endpoint) -> bool:
-    return "{" in row.path and not row.open
+    """What is under `/ingest` names what comes, not what is there."""
+    return "{" in row.path and not row.open and not row.ingest
 
 
 def has_maker(row: Endpoint) -> bool:

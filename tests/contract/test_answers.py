@@ -35,6 +35,7 @@ REFUSED = {
     "POST /webcalls": 412,
     "DELETE /calls/{id}": 412,
     "PUT /users/{id}/audio": 400,
+    "POST /ingest/voicemails": 400,
     "GET /users/{id}/audio.mp3": 404,
     "GET /monitors/{id}/link.mp3": 403,
     "GET /cdrs/{id}.trace": 404,

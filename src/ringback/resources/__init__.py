@@ -39,6 +39,7 @@ from ringback.resources.history import (
     user_cdrs,
     voicemessages,
 )
+from ringback.resources.ingest import audio as ingested_audio
 from ringback.rest.endpoint import Endpoint
 
 FAMILIES = (
@@ -80,6 +81,8 @@ FAMILIES = (
     callmeback_settings,
     buttons,
     visitors,
+    # what programs bring
+    ingested_audio,
     # beyond the three modules
     calls,
     absent,

@@ -3,18 +3,18 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Any, TypeVar
+from urllib.parse import parse_qsl
 
-from starlette.datastructures import Headers, QueryParams
 from starlette.types import Message, Receive, Scope, Send
 
 from ringback.errors import NotFound, RingbackError, TooLarge, UnsupportedMediaType
 from ringback.metrics import Metrics
-from ringback.rest import machine, replies
+from ringback.rest import machine, replies, uploads
 from ringback.rest.endpoint import Endpoint
 from ringback.rest.routing import Router
 from ringback.rest.turns import Turns
@@ -72,9 +72,10 @@ class Application:
             if request.method == "OPTIONS":
                 return replies.empty(), "*"
             endpoint, parameters = await self._route(router, path, request)
+            if endpoint.upload:
+                return await self._upload(endpoint, parameters, request, receive), endpoint.path
             request = await self._with_body(endpoint, request, receive)
-            answer = partial(machine.answer, self.services, endpoint, parameters, request, self.turns.met)
-            return await self._in_turn(request, answer), endpoint.path
+            return await self._answer(endpoint, parameters, request), endpoint.path
         except RingbackError as error:
             return replies.problem(error), "*"
         except Exception:
@@ -102,6 +103,24 @@ class Application:
             raise
         return full
 
+    async def _answer(
+        self, endpoint: Endpoint, parameters: Mapping[str, Any], request: machine.Request
+    ) -> replies.Reply:
+        answer = partial(machine.answer, self.services, endpoint, parameters, request, self.turns.met)
+        return await self._in_turn(request, answer)
+
+    async def _upload(
+        self, endpoint: Endpoint, parameters: Mapping[str, Any], request: machine.Request, receive: Receive
+    ) -> replies.Reply:
+        """The answer to a file. 401, 403, 413 and 415 come before any of it is read, as far as they are known then."""
+        admit = partial(machine.admit, self.services, endpoint, parameters, request, self.turns.met)
+        await self._in_turn(request, admit)
+        _check_upload_type(request)
+        with uploads.opened() as (file, path):
+            async for block in uploads.blocks(_pieces(request.headers, receive, uploads.MAX_FILE)):
+                await self._in_turn(request, partial(uploads.write, file, block))
+            return await self._answer(endpoint, parameters, replace(request, file=path))
+
     async def _authenticate(self, request: machine.Request) -> None:
         await self._in_turn(request, partial(machine.authenticate, self.services, request))
 
@@ -117,20 +136,21 @@ class Application:
 
     def _request(self, scope: Scope) -> machine.Request:
         """Without its body, which only a request that has a route needs."""
-        headers = Headers(scope=scope)
+        headers = [(name.decode("latin-1"), text.decode("latin-1")) for name, text in scope["headers"]]
         return machine.Request(
             method=scope["method"],
             path=scope["path"],
-            params=QueryParams(scope["query_string"]).multi_items(),
-            headers=dict(headers.items()),
+            params=parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
+            headers=dict(headers),
             body=b"",
             ip=self._address(scope, headers),
         )
 
-    def _address(self, scope: Scope, headers: Headers) -> str:
+    def _address(self, scope: Scope, headers: Sequence[tuple[str, str]]) -> str:
         """The client's address; X-Forwarded-For counts only as far as trusted proxies wrote it."""
         peer = str((scope.get("client") or ("",))[0])
-        lines = ",".join(headers.getlist("x-forwarded-for"))  # some proxies add a line below the client's own
+        # Several lines: some proxies add one below the client's own.
+        lines = ",".join(text for name, text in headers if name == "x-forwarded-for")
         hops = [part.strip() for part in lines.split(",") if part.strip()]
         while hops and _within(peer, self.proxies):
             peer = hops.pop()
@@ -188,6 +208,12 @@ def _check_media_type(request: machine.Request, endpoint: Endpoint) -> None:
         raise UnsupportedMediaType
 
 
+def _check_upload_type(request: machine.Request) -> None:
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given and given not in ("application/octet-stream", "application/ogg") and not given.startswith("audio/"):
+        raise UnsupportedMediaType("Send the audio itself as the body, as audio/wav or application/octet-stream.")
+
+
 def _has_gone(heard: asyncio.Future[Message]) -> bool:
     return heard.done() and heard.result()["type"] == "http.disconnect"
 
@@ -202,18 +228,22 @@ def _announced(headers: Mapping[str, str]) -> float:
 
 async def _body(headers: Mapping[str, str], receive: Receive, limit: int) -> bytes:
     """The whole body, up to the limit; TooLarge as soon as it is known to be more."""
+    return b"".join([piece async for piece in _pieces(headers, receive, limit)])
+
+
+async def _pieces(headers: Mapping[str, str], receive: Receive, limit: int) -> AsyncIterator[bytes]:
+    """The body as it comes. TooLarge as soon as it is known to be larger than the limit; NotFound when its sender goes."""
     if limit < _announced(headers) < math.inf:
         raise TooLarge
-    parts: list[bytes] = []
     size = 0
     more = True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise NotFound
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
+        piece: bytes = message.get("body", b"")
+        size += len(piece)
         if size > limit:
             raise TooLarge
+        yield piece
         more = message.get("more_body", False)
-    return b"".join(parts)

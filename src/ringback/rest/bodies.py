@@ -4,6 +4,7 @@ An attribute that the patch has is converted; one that the record has but cannot
 object can be sent back; any other name is a fault.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from types import NoneType, UnionType
@@ -13,18 +14,23 @@ import msgspec
 from msgspec import UNSET, UnsetType, ValidationError
 
 from ringback.errors import REQUIRED, Fault, Invalid
-from ringback.record import MAX_INT, TEXT_LENGTH, Check, Patch, json_text, marks
+from ringback.record import MAX_INT, TEXT_LENGTH, Check, Kind, Patch, Wire, json_text, marks
 
 P = TypeVar("P", bound=Patch)
 MAX_ELEMENTS = 1_000
 """Of a bulk PATCH; no list in a record has more either."""
+MAX_DIGITS = len(str(MAX_INT))
 MAX_FAULTS = 1_000
 """More are not looked for: an answer must not be many times the size of its request."""
 
 
 def decode(raw: bytes, patch: type[P], *, partial: bool, ignored: Sequence[str]) -> P:
     """An object; an empty body is an empty object (clients send none where all is optional)."""
-    content = _parsed(raw) if raw.strip() else {}
+    return checked(parsed(raw) if raw.strip() else {}, patch, partial=partial, ignored=ignored)
+
+
+def checked(content: Any, patch: type[P], *, partial: bool, ignored: Sequence[str]) -> P:
+    """What JSON was decoded to, as a patch."""
     if not isinstance(content, dict):
         raise Invalid("The body must be a JSON object.", [Fault(None)])
     reasons: list[tuple[str, str]] = []
@@ -34,9 +40,30 @@ def decode(raw: bytes, patch: type[P], *, partial: bool, ignored: Sequence[str])
     return result
 
 
+def decode_query(params: Sequence[tuple[str, str]], patch: type[P]) -> P:
+    """The parameters of a query as attributes; digits are a number where one is expected."""
+    reasons = [(name, "Given more than once.") for name, n in Counter(name for name, _ in params).items() if n > 1]
+    fields = fields_of(patch)
+    content = {
+        name: _number(text) if name in fields and _takes_number(fields[name][0]) else text for name, text in params
+    }
+    result = _patch(content, patch, "", False, frozenset(), reasons)
+    if result is None or reasons:
+        raise _invalid(reasons)
+    return result
+
+
+def _takes_number(hint: Any) -> bool:
+    return any(isinstance(mark, Wire) and mark.kind is Kind.INT for mark in marks(hint))
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= MAX_DIGITS else text
+
+
 def decode_bulk(raw: bytes, patch: type[P], *, ignored: Sequence[str]) -> list[tuple[int, P]]:
     """A JSON array of objects, each with its `id`. Empty elements are skipped; a doubled id is a fault."""
-    content = _parsed(raw)
+    content = parsed(raw)
     if not isinstance(content, list):
         raise Invalid("The body must be a JSON array of objects, each with its id.", [Fault(None)])
     if len(content) > MAX_ELEMENTS:
@@ -70,7 +97,8 @@ def _elements(
             yield record_id, result
 
 
-def _parsed(raw: bytes) -> Any:
+def parsed(raw: bytes) -> Any:
+    """What JSON says; Invalid when it is none."""
     try:
         return msgspec.json.decode(raw)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

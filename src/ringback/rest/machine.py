@@ -7,6 +7,7 @@ event loop.
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -39,6 +40,8 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     ip: str
+    file: Path | None = None
+    """Where the body lies, of an upload."""
 
 
 def authenticate(services: Services, request: Request) -> Caller:
@@ -85,17 +88,7 @@ def failure(where: str) -> replies.Reply:
 def _answer(
     services: Services, endpoint: Endpoint, path: Mapping[str, Any], request: Request, met: Met
 ) -> replies.Reply:
-    call = Call(
-        endpoint=endpoint,
-        services=services,
-        method=request.method,
-        path=path,
-        params=request.params,
-        headers=request.headers,
-        raw=request.body,
-        ip=request.ip,
-        now=services.clock(),
-    )
+    call = _call(services, endpoint, path, request)
     if endpoint.open:
         return _run(call)
     token, named = tokens.credentials(request.headers)
@@ -110,6 +103,35 @@ def _answer(
     reply = services.database.read(first_part)
     call.transaction = None
     return reply if reply is not None else _run(call)
+
+
+def admit(services: Services, endpoint: Endpoint, path: Mapping[str, Any], request: Request, met: Met) -> None:
+    """Raises what stands against the caller (401, 403): for an upload, before its body is read."""
+    call = _call(services, endpoint, path, request)
+    token, named = tokens.credentials(request.headers)
+
+    def work(db: Db) -> None:
+        call.current = tokens.identify(db, token, named, services.idle, call.now)
+        met(request.headers, call.current)
+        call.transaction = db
+        _refuse(call)
+
+    services.database.read(work)
+
+
+def _call(services: Services, endpoint: Endpoint, path: Mapping[str, Any], request: Request) -> Call:
+    return Call(
+        endpoint=endpoint,
+        services=services,
+        method=request.method,
+        path=path,
+        params=request.params,
+        headers=request.headers,
+        raw=request.body,
+        ip=request.ip,
+        now=services.clock(),
+        file=request.file,
+    )
 
 
 def _run(call: Call) -> replies.Reply:

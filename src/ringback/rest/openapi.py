@@ -108,7 +108,7 @@ def _operation(row: Endpoint, tag: str, schemas: Schemas) -> dict[str, Any]:
         "operationId": operation_id(row),
         "summary": row.summary,
         "tags": [tag],
-        "parameters": [*_path_parameters(row), *_query_parameters(row)],
+        "parameters": [*_path_parameters(row), *_query_parameters(row), *schemas.parameters(row)],
         "responses": _responses(row, schemas),
         "security": [] if row.open else [{"token": []}, {"basic": []}],
     }

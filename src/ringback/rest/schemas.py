@@ -51,6 +51,14 @@ class Schemas:
         name = ref(_body_name(row, row.body))
         return {"type": "array", "maxItems": MAX_ELEMENTS, "items": name} if row.bulk else name
 
+    def parameters(self, row: Endpoint) -> list[Schema]:
+        """What the query of an operation that is no list may and must have."""
+        known = fields_of(row.parameters).items() if row.parameters is not None else ()
+        return [
+            {"name": name, "in": "query", "required": needed, "schema": self._union(hint)}
+            for name, (hint, needed) in known
+        ]
+
     def _add_body(self, row: Endpoint, patch: type[Patch]) -> None:
         """Attribute by attribute, as bodies are read: a union may hold what msgspec cannot tell apart as a whole."""
         known = fields_of(patch)
@@ -85,8 +93,8 @@ def _types(rows: Iterable[Endpoint]) -> Iterator[Any]:
     for row in rows:
         if row.shape is not Shape.FILE and row.answer is not None:
             yield row.answer
-        if row.body is not None:
-            for hint, _ in fields_of(row.body).values():
+        for patch in filter(None, (row.body, row.parameters)):
+            for hint, _ in fields_of(patch).values():
                 yield from _parts(hint)
 
 
@@ -119,8 +127,8 @@ def _public(schema: Any) -> Any:
 
 
 def is_upload(row: Endpoint) -> bool:
-    """Whether the body is audio: the rows that PUT something without a body type."""
-    return row.method == "PUT" and row.body is None
+    """Whether the body is audio: files, and the rows that PUT something without a body type."""
+    return row.upload or (row.method == "PUT" and row.body is None)
 
 
 _TEXT = {"type": "string"}

@@ -7,12 +7,14 @@ are only ever broken and have no audio here: the file stays where it was.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, Literal
 
 from ringback.store import recordings, rows, schema
 from ringback.store.database import Db, first, value
 
-WAITING, BROKEN = "waiting", "broken"
+State = Literal["waiting", "broken"]
+WAITING: Final = "waiting"
+BROKEN: Final = "broken"
 SHELVES = {"monitors": schema.monitors, "voicemessages": schema.voicemessages}
 """What audio becomes: the table of its row, and the folder of its MP3."""
 
@@ -25,7 +27,7 @@ class Entry:
     source_key: str
     row: Mapping[str, Any]
     name: str
-    state: str
+    state: State
     blob_key: str | None
     error: str | None
 
@@ -108,7 +110,7 @@ def become(db: Db, entry: Entry, found: Mapping[str, Any]) -> None:
         rows.insert(db, SHELVES[entry.shelf], entry.customer_id, [row])
 
 
-def mark(db: Db, customer_id: int, entry_id: int, state: str, error: str | None) -> None:
+def mark(db: Db, customer_id: int, entry_id: int, state: State, error: str | None) -> None:
     rows.update(db, schema.audio_inbox, customer_id, entry_id, {"state": state, "error": error})
 
 

@@ -26,6 +26,11 @@ _SAME = (
 _CALL = f"SELECT id, calldate, uniqueid, {', '.join(_SAME)} FROM cdrs WHERE customer_id = :customer"
 
 
+def source_key(uniqueid: str, digest: str) -> str:
+    """What makes taking a recording in idempotent, wherever it comes from. `digest`: of its audio as it came."""
+    return f"recording:{uniqueid[:200]}/{digest}"
+
+
 def of_call(db: Db, customer_id: int, uniqueid: str) -> dict[str, Any] | None:
     """What a recording takes over from the call with this uniqueid; None without such a call."""
     sql = f"""

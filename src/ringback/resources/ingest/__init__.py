@@ -1,0 +1,1 @@
+"""What programs bring in, with tokens that open nothing else."""
