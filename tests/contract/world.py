@@ -74,14 +74,14 @@ class World:
     def headers(self, row: Endpoint) -> dict[str, str]:
         if row.takes:
             return {"content-type": row.takes}
-        return {"content-type": "audio/mpeg"} if row.method == "PUT" or row.upload else {}
+        return {"content-type": "audio/mpeg"} if row.method == "PUT" else {}
 
     def body(self, row: Endpoint, client: Client) -> Any:
         """A body that the row takes, None where it takes none."""
-        if row.method == "PUT" or row.upload:
-            return b"no audio"
         if row.takes:
             return b'{"key": "1", "calldate": 1700000000, "src": "101", "dst": "102"}'
+        if row.method == "PUT":
+            return b"no audio"
         if row.body is None:
             return None
         if row.bulk:
@@ -276,7 +276,6 @@ MAKERS: Mapping[str, Callable[[World, Client], Any]] = {
     "/apitokens": _apitoken,
     "/sessions": _session,
     "/audioinbox": _incoming,
-    "/ingest/recordings": lambda world, client: f"{AT}.{next(_numbers)}",
     "/cdrs": _cdr,
     "/monitors": _audio("monitors", timestamp=AT, duration=2, user_id=_own, type="O", context="PSTN_CALL"),
     "/voicemessages": _audio("voicemessages", origtime=AT, duration=2, extension_id=_own, folder="INBOX", is_new=1),

@@ -39,7 +39,7 @@ from ringback.resources.history import (
     user_cdrs,
     voicemessages,
 )
-from ringback.resources.ingest import audio as ingested_audio
+from ringback.resources.ingest import cdrs as ingested_cdrs
 from ringback.rest.endpoint import Endpoint
 
 FAMILIES = (
@@ -82,7 +82,7 @@ FAMILIES = (
     buttons,
     visitors,
     # what programs bring
-    ingested_audio,
+    ingested_cdrs,
     # beyond the three modules
     calls,
     absent,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ringback.calls import numbers
 from ringback.store.database import Db
 
+CONTACT = "contact:"
 _PHONES = ("tel", "tel_1", "tel_2", "mobile", "mobile_1", "mobile_2")
 
 
@@ -43,9 +44,41 @@ def _contacts(db: Db, customer_id: int, country: str | None) -> dict[str, tuple[
     for contact_id, first, last, company, *written in db.all(sql, {"customer": customer_id}):
         for number in filter(None, written):
             key = numbers.digits(number, country) or numbers.normal(number)
-            found.setdefault(key, (f"contact:{contact_id}", _joined((first, last)) or company))
+            found.setdefault(key, (f"{CONTACT}{contact_id}", _joined((first, last)) or company))
     return found
 
 
 def _joined(names: Iterable[str | None]) -> str | None:
     return " ".join(filter(None, names)) or None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Which of the users and contacts that somebody names are the customer's."""
+
+    users: frozenset[int]
+    contacts: frozenset[int]
+
+
+def named(db: Db, customer_id: int, users: Iterable[int], contacts: Iterable[int]) -> Named:
+    return Named(_there(db, "users", customer_id, users), _there(db, "contacts", customer_id, contacts))
+
+
+def _there(db: Db, table: str, customer_id: int, ids: Iterable[int]) -> frozenset[int]:
+    asked = sorted(set(ids))
+    sql = f"SELECT id FROM {table} WHERE customer_id = :customer AND {db.among('id', 'ids')}"
+    return frozenset(row[0] for row in db.all(sql, {"customer": customer_id, "ids": asked})) if asked else frozenset()
+
+
+def user_of(party: str | None) -> int | None:
+    """The user that `src_id` or `dst_id` names; None for nobody of ours (0, a contact, a queue)."""
+    return _id(party) or None if party is not None else None
+
+
+def contact_of(party: str | None) -> int | None:
+    """The contact that `src_id` or `dst_id` names."""
+    return _id(party.removeprefix(CONTACT)) if party is not None and party.startswith(CONTACT) else None
+
+
+def _id(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

@@ -1,0 +1,146 @@
+"""`POST /ingest/cdrs`: programs bring CDRs in, a line each, and may send them again until they are acknowledged."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ringback.errors import Fault, Invalid, TooLarge
+from ringback.record import Count, Record
+from ringback.resources.history.cdrs import Cdr
+from ringback.resources.ingest.hops import Home, Hop, columns, faults
+from ringback.rest import bodies, replies
+from ringback.rest.endpoint import Call, Endpoint, Shape, Work
+from ringback.store import hops as store
+from ringback.store.database import Database, Db, Taken, value
+from ringback.store.parties import contact_of, named, parties, user_of
+
+NDJSON = "application/x-ndjson"
+MAX_LINES = 10_000
+ATTEMPTS = 5
+_READ_ONLY = Cdr.__struct_encode_fields__
+
+
+class Told(Record):
+    """One thing wrong with a line, as in the answer of an error."""
+
+    field: str | None
+    message: str
+    code: str
+
+
+class RefusedLine(Record):
+    """A line that was not stored: its number from 1 on, its key where it has one, and everything wrong with it."""
+
+    line: int
+    key: str | None
+    errors: list[Told]
+
+
+class Ingested(Record):
+    """`new` lines were stored, `known` ones had been before, and both are on disk. `refused` ones are not stored."""
+
+    new: Count
+    known: Count
+    refused: list[RefusedLine]
+
+
+@dataclass(slots=True)
+class _Line:
+    number: int
+    content: Any = None
+    hop: Hop | None = None
+    faults: list[Fault] = field(default_factory=list)
+
+
+def _ingest(call: Call) -> replies.Reply:
+    lines = [_checked(line) for line in _lines(call)]
+    if not any(isinstance(line.content, dict) for line in lines):
+        told = [fault for line in lines for fault in line.faults][: bodies.MAX_FAULTS]
+        raise Invalid("Nothing here can be read: send a JSON object in each line.", told or [Fault(None)])
+    home = call.services.database.read(lambda db: _home(db, call.customer_id, lines))
+    for line in lines:
+        if line.hop is not None:
+            line.faults.extend(faults(line.hop, home))
+    good = [columns(line.hop, home) for line in lines if line.hop is not None and not line.faults]
+    new = _stored(call.services.database, call.customer_id, good)
+    refused = [_refused(line) for line in lines if line.faults]
+    return replies.item(Ingested(new, len(good) - new, refused))
+
+
+def _lines(call: Call) -> Iterable[_Line]:
+    """NDJSON unless the media type says JSON: then one object, or an array of them."""
+    if call.headers.get("content-type", "").partition(";")[0].strip().lower() == replies.JSON:
+        content = bodies.parsed(call.raw)
+        objects = content if isinstance(content, list) else [content]
+        found = [_Line(number, each) for number, each in enumerate(objects, start=1)]
+    else:
+        texts = call.raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+        found = [_parsed(number, text) for number, text in enumerate(texts, start=1) if text.strip()]
+    if len(found) > MAX_LINES:
+        raise TooLarge(f"At most {MAX_LINES} lines are taken at once.")
+    return found
+
+
+def _parsed(number: int, text: bytes) -> _Line:
+    try:
+        return _Line(number, bodies.parsed(text))
+    except Invalid as error:
+        return _Line(number, faults=[Fault(None, error.message.replace("The body", "The line", 1))])
+
+
+def _checked(line: _Line) -> _Line:
+    if line.faults:
+        return line
+    if not isinstance(line.content, dict):
+        line.faults.append(Fault(None, "The line must be a JSON object."))
+        return line
+    try:
+        line.hop = bodies.checked(line.content, Hop, partial=False, ignored=_READ_ONLY)
+    except Invalid as error:
+        line.faults.extend(error.faults)
+    return line
+
+
+def _home(db: Db, customer_id: int, lines: Sequence[_Line]) -> Home:
+    country = value(db, "SELECT cc FROM customers WHERE id = :customer", {"customer": customer_id})
+    hops = [line.hop for line in lines if line.hop is not None]
+    sides = [side for hop in hops for side in (hop.src_id or None, hop.dst_id or None)]
+    users = [*map(user_of, sides), *(hop.user_id or None for hop in hops)]
+    return Home(
+        country, parties(db, customer_id, country), named(db, customer_id, _ids(users), _ids(map(contact_of, sides)))
+    )
+
+
+def _ids(found: Iterable[int | None]) -> Iterator[int]:
+    return (each for each in found if each is not None)
+
+
+def _stored(database: Database, customer_id: int, hops: Sequence[dict[str, Any]]) -> int:
+    """How many were new. Once more when an import stored under one of the keys meanwhile."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return database.write(lambda db: store.add(db, customer_id, hops))
+        except Taken:
+            continue
+    return database.write(lambda db: store.add(db, customer_id, hops))
+
+
+def _refused(line: _Line) -> RefusedLine:
+    key = line.content.get("key") if isinstance(line.content, dict) else None
+    told = [Told(fault.field, fault.message, fault.code) for fault in line.faults]
+    return RefusedLine(line.number, key[:200] if isinstance(key, str) else None, told)
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST",
+        "/ingest/cdrs",
+        "Store CDRs, a JSON object in each line; those whose key is known are not stored again",
+        _ingest,
+        Shape.ITEM,
+        answer=Ingested,
+        ingest=True,
+        takes=NDJSON,
+        work=Work.OWN,
+    ),
+)
