@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from ringback.calls import numbers
+from ringback.calls.rating import Deck
 from ringback.errors import UsageError
 from ringback.importers.asterisk_cdr import CallRow, Direction, direction, parse
 from ringback.importers.csv_records import Refused
 from ringback.importers.importer import Importer, Options, Progress, Summary, watched
 from ringback.services import Services
-from ringback.store import cdrs
+from ringback.store import billing, rates
 from ringback.store.database import Database, Db, Taken
 from ringback.store.parties import Parties, parties
 
@@ -32,7 +33,9 @@ HELP = (
 
 
 def run(services: Services, customer_id: int, path: Path, options: Options, progress: Progress) -> Summary:
-    who = services.database.read(lambda db: parties(db, customer_id, options.country))
+    who, deck = services.database.read(
+        lambda db: (parties(db, customer_id, options.country), rates.deck(db, customer_id))
+    )
     summary = options.summary()
     with watched(path, progress) as file:
         try:
@@ -41,7 +44,7 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
             raise UsageError(f"The PBX's clock: {error}.") from None
         with _uncollected():
             while lot := list(islice(lines, BATCH)):
-                _store(services.database, customer_id, list(_usable(lot, summary)), who, summary)
+                _store(services, customer_id, list(_usable(lot, summary)), who, deck, summary)
     return summary
 
 
@@ -67,16 +70,18 @@ def _usable(lot: Sequence[CallRow | Refused], summary: Summary) -> Iterator[Call
             yield row
 
 
-def _store(database: Database, customer_id: int, lot: Sequence[CallRow], who: Parties, summary: Summary) -> None:
+def _store(
+    services: Services, customer_id: int, lot: Sequence[CallRow], who: Parties, deck: Deck, summary: Summary
+) -> None:
     """One transaction; once more when another import stored some of the rows meanwhile."""
     calls = {f"asterisk:{row.key}": row for row in lot}
 
     def work(db: Db) -> int:
         fresh = _unknown(db, customer_id, calls)
-        cdrs.insert(db, customer_id, list(_hops(db, customer_id, fresh, who)))
+        billing.insert(db, customer_id, list(_hops(db, customer_id, fresh, who)), deck, services.clock())
         return len(fresh)
 
-    new = _persistently(database, work)
+    new = _persistently(services.database, work)
     summary.new += new
     summary.known += len(lot) - new
 
