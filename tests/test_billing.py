@@ -14,6 +14,7 @@ from tests.api import Api, Client
 from tests.importers.master_csv import inbound, line, run, written
 from tests.policies import team
 from tests.test_cdrs import call
+from tests.test_ingest import CALL, program, told
 
 UK = Rate("44", "United Kingdom", parsed_price("0.012"), 60, 60)
 MOBILE = Rate("447", "United Kingdom, mobile", parsed_price("0.1"), 30, 6)
@@ -77,6 +78,7 @@ def test_an_outbound_call_gets_rate_charge_and_the_name_of_its_destination() -> 
         {"dst": "anonymous"},
         {"dst": "*97"},
         {"dst": None},
+        {"billsec": 2**63 - 1},
         {"dst": "12025550123"},
         {"charge": 5},
         {"charge": 0, "rate": 7},
@@ -193,7 +195,21 @@ def test_a_payment_is_a_line_too(api: Api) -> None:
     assert balance(api.admin) == 99.79
 
 
-# -- imports ---------------------------------------------------------------------------------------------------------
+# -- programs, imports ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_a_program_brings_is_billed_once_unless_it_brings_its_charge(api: Api) -> None:
+    with_deck(api)
+    client = program(api.admin)
+    first = {**CALL, "dst": "07700900123", "billsec": 125}
+    own = {**first, "key": "k2", "rate": 0.5, "charge": 1.5}
+    for new in (2, 0):
+        assert told(client, first, own)["new"] == new
+    ours, theirs = api.admin.listed("/cdrs", sort="id", dir="ASC")
+    assert (ours["rate"], ours["charge"], ours["dst_name"]) == (0.1, 0.21, "United Kingdom, mobile")
+    assert (theirs["rate"], theirs["charge"]) == (0.5, 1.5)
+    assert [each["cdr_id"] for each in lines(api.admin)] == [ours["id"]]
+    assert balance(api.admin) == -0.21
 
 
 def test_an_import_rates_and_bills_each_call_once(api: Api, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ in the order of their ids and of their dates, add up to the balance after each o
 but never before the line before it; what is imported late is booked late.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ringback.calls.numbers import digits
@@ -18,6 +18,8 @@ BILLED_AS = "billed_as"
 """The key under which a rated CDR carries the name of its destination, until it is billed; no column."""
 INSIDE = frozenset({"USER_LOCAL", "IVR", "QUEUE", "CONFERENCE", "VOICEMAIL", "TEST_CALL"})
 """Contexts of calls that do not leave the PBX, whatever was dialled."""
+LONGEST_S = 10_000_000
+"""A longer call (115 days) is a fault of its source, and costs nothing: no charge may leave the range of 64 bits."""
 
 
 class Line(NamedTuple):
@@ -29,15 +31,27 @@ class Line(NamedTuple):
     cdr_id: int | None = None
 
 
-def rate_of(deck: Deck, cdr: Mapping[str, Any]) -> Rate | None:
-    """The rate of an outbound call to a public number; None for every other call, and where the deck has none."""
+def public_number(cdr: Mapping[str, Any]) -> str | None:
+    """The E.164 digits that an outbound call went to; None for calls that cost nothing: inbound, or within the PBX."""
     dst_id = cdr.get("dst_id")
-    if cdr["type"] != "O" or cdr["context"] in INSIDE or not cdr.get("dst"):
+    if cdr["type"] != "O" or cdr["context"] in INSIDE or not cdr.get("dst") or cdr["billsec"] > LONGEST_S:
         return None
     if dst_id is not None and dst_id != messages.OUTSIDE and not dst_id.startswith(store.CONTACT):
         return None
-    number = digits(cdr["dst"], None)
+    return digits(cdr["dst"], None)
+
+
+def rate_of(deck: Deck, cdr: Mapping[str, Any]) -> Rate | None:
+    """The rate of an outbound call to a public number; None for every other call, and where the deck has none."""
+    number = public_number(cdr)
     return None if number is None else deck.find(number)
+
+
+def deck_for(db: Db, customer_id: int, cdrs: Iterable[Mapping[str, Any]]) -> Deck:
+    """The rates that these few CDRs need."""
+    found = (public_number(cdr) for cdr in cdrs if cdr.get("charge") is None)
+    numbers = {number for number in found if number is not None}
+    return rates.deck_for(db, customer_id, numbers) if numbers else Deck()
 
 
 def rate(deck: Deck, cdr: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -60,7 +74,7 @@ def rate(deck: Deck, cdr: Mapping[str, Any]) -> Mapping[str, Any]:
 def insert(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]], deck: Deck, now: int) -> list[int]:
     """`cdrs.insert` for CDRs that come from outside: rated, and billed. Returns their ids.
 
-    `deck`: the customer's, from `rates.deck` or, for a few CDRs, `rates.deck_for`. Without rates nothing is billed.
+    `deck`: the customer's, from `rates.deck` or, for a few CDRs, `deck_for`. Without rates nothing is billed.
     """
     if not deck:
         return store.insert(db, customer_id, cdrs)

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ringback.store import cdrs
+from ringback.store import billing
 from ringback.store.database import Db
 
 
-def add(db: Db, customer_id: int, hops: Sequence[Mapping[str, Any]]) -> int:
-    """Stores the hops (columns of `schema.cdrs` with `source_key`) whose key is not known; returns how many were new.
+def add(db: Db, customer_id: int, hops: Sequence[Mapping[str, Any]], now: int) -> int:
+    """Stores the hops (columns of `schema.cdrs` with `source_key`) whose key is not known; returns how many were new. Those
+    that bring no charge are billed by the customer's deck.
 
     One at a time for a customer: of two hops of a call that come at once, the second finds the tree of the first.
     """
@@ -16,7 +17,8 @@ def add(db: Db, customer_id: int, hops: Sequence[Mapping[str, Any]]) -> int:
     unique = {hop["source_key"]: hop for hop in reversed(hops)}  # of equal keys the first counts
     known = _known(db, customer_id, list(unique))
     fresh = [hop for hop in unique.values() if hop["source_key"] not in known][::-1]
-    cdrs.insert(db, customer_id, _in_trees(db, customer_id, fresh))
+    placed = _in_trees(db, customer_id, fresh)
+    billing.insert(db, customer_id, placed, billing.deck_for(db, customer_id, placed), now)
     return len(fresh)
 
 

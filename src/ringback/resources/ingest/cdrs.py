@@ -11,7 +11,7 @@ from ringback.resources.ingest.hops import Home, Hop, columns, faults
 from ringback.rest import bodies, replies
 from ringback.rest.endpoint import Call, Endpoint, Shape, Work
 from ringback.store import hops as store
-from ringback.store.database import Database, Db, Taken, value
+from ringback.store.database import Db, Taken, value
 from ringback.store.parties import contact_of, named, parties, user_of
 
 NDJSON = "application/x-ndjson"
@@ -62,7 +62,7 @@ def _ingest(call: Call) -> replies.Reply:
         if line.hop is not None:
             line.faults.extend(faults(line.hop, home))
     good = [columns(line.hop, home) for line in lines if line.hop is not None and not line.faults]
-    new = _stored(call.services.database, call.customer_id, good)
+    new = _stored(call, good)
     refused = [_refused(line) for line in lines if line.faults]
     return replies.item(Ingested(new, len(good) - new, refused))
 
@@ -115,14 +115,15 @@ def _ids(found: Iterable[int | None]) -> Iterator[int]:
     return (each for each in found if each is not None)
 
 
-def _stored(database: Database, customer_id: int, hops: Sequence[dict[str, Any]]) -> int:
+def _stored(call: Call, hops: Sequence[dict[str, Any]]) -> int:
     """How many were new. Once more when an import stored under one of the keys meanwhile."""
+    database = call.services.database
     for _ in range(ATTEMPTS - 1):
         try:
-            return database.write(lambda db: store.add(db, customer_id, hops))
+            return database.write(lambda db: store.add(db, call.customer_id, hops, call.now))
         except Taken:
             continue
-    return database.write(lambda db: store.add(db, customer_id, hops))
+    return database.write(lambda db: store.add(db, call.customer_id, hops, call.now))
 
 
 def _refused(line: _Line) -> RefusedLine:
