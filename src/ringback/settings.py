@@ -60,9 +60,10 @@ class Settings:
 KNOWN = {each.name: each for each in fields(Settings)}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
-# Variables of ours that are no settings: what `demo` writes to credentials.env for clients, and what tests and tools read.
+# Variables of ours that are no settings: what `demo` writes to credentials.env for clients, the login of an account that is
+# copied, and what tests and tools read.
 _NOT_SETTINGS = {CONFIG, *(PREFIX + name for name in ("URL", "TOKEN", "EMAIL", "PASSWORD"))}
-_NOT_SETTINGS_BEGIN = tuple(PREFIX + name for name in ("TEST_", "DEMO_", "LAB_"))
+_NOT_SETTINGS_BEGIN = tuple(PREFIX + name for name in ("SOURCE_", "TEST_", "DEMO_", "LAB_"))
 
 
 class Given(NamedTuple):

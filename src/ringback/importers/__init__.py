@@ -1,6 +1,6 @@
 """File formats that come in, one module each; `IMPORTERS` is the catalogue, one line a kind."""
 
-from ringback.importers.asterisk_calls import ASTERISK_CDR
+from ringback.importers.asterisk_cdr import ASTERISK_CDR
 from ringback.importers.contacts import CONTACTS
 from ringback.importers.ddis import DDIS
 from ringback.importers.importer import Importer, Options, Progress, Refusal, Summary
@@ -9,9 +9,11 @@ from ringback.importers.rates import RATES
 from ringback.importers.recordings import RECORDINGS
 from ringback.importers.users import USERS
 from ringback.importers.voicemail import VOICEMAIL
+from ringback.importers.voipstudio import VOIPSTUDIO
 
 __all__ = ["IMPORTERS", "Importer", "Options", "Progress", "Refusal", "Summary"]
 
 IMPORTERS = {
-    importer.kind: importer for importer in (ASTERISK_CDR, RECORDINGS, VOICEMAIL, PCAP, USERS, CONTACTS, DDIS, RATES)
+    importer.kind: importer
+    for importer in (ASTERISK_CDR, RECORDINGS, VOICEMAIL, PCAP, USERS, CONTACTS, DDIS, RATES, VOIPSTUDIO)
 }

@@ -85,7 +85,7 @@ class Speech(Struct):
 _speeches = msgspec.json.Decoder(list[Speech])
 
 
-def _speeches_fault(text: str) -> str | None:
+def speeches_fault(text: str) -> str | None:
     wanted = 'JSON text of a list of {"speaker", "start_s", "end_s", "text"} is expected'
     try:
         speeches = _speeches.decode(text)
@@ -95,7 +95,7 @@ def _speeches_fault(text: str) -> str | None:
     return f"{wanted}; an end_s lies before its start_s" if is_backward else None
 
 
-Speeches = Annotated[Text, Check(_speeches_fault)]
+Speeches = Annotated[Text, Check(speeches_fault)]
 
 
 class MonitorPatch(Patch):
