@@ -1,5 +1,7 @@
 """Numbers as PBXs and people write them, beside what we make of them."""
 
+import re
+
 import phonenumbers
 import pytest
 from hypothesis import given
@@ -48,6 +50,36 @@ s                      | -  | -
 sip:442079460000@pbx   | -  | -
 ٠٢٠٧٩٤٦٠٠٠٠            | GB | -
 -                      | GB | -
+"""
+
+# text | country | what is dialled for an outside line | digits
+DIALLED = """
+902079460000     | GB | 9 | 442079460000
+9-020 7946 0000  | GB | 9 | 442079460000
+9+442079460000   | GB | 9 | 442079460000
+900442079460000  | GB | 9 | 442079460000
+02079460000      | GB | 9 | 442079460000
++442079460000    | GB | 9 | 442079460000
+442079460000     | GB | 9 | 442079460000
+902079460000     | GB |   | 902079460000
+902079460000     | -  | 9 | -
+9+442079460000   | -  | 9 | 442079460000
+912125551234     | US | 9 | 12125551234
+92125551234      | US | 9 | 12125551234
+9011442079460000 | US | 9 | 442079460000
+919876543210     | IN | 9 | 919876543210
+99876543210      | IN | 9 | 919876543210
+0030123456       | DE | 0 | 4930123456
+030123456        | DE | 0 | 4930123456
+000442079460000  | DE | 0 | 442079460000
+0221234567       | PL | 0 | 48221234567
+48221234567      | PL | 0 | 48221234567
+101              | GB | 9 | -
+9101             | GB | 9 | -
+9                | GB | 9 | -
+9999             | GB | 9 | -
+9*97             | GB | 9 | -
+9anonymous       | GB | 9 | -
 """
 
 # text | as compared in requests and filters
@@ -145,6 +177,11 @@ def test_every_countrys_own_spellings_are_read(region: str) -> None:
         assert {numbers.digits(spelling, region) for spelling in spellings} == {expected}
 
 
+@pytest.mark.parametrize(("text", "country", "prefix", "expected"), table(DIALLED))
+def test_dialled(text: str, country: str | None, prefix: str, expected: str | None) -> None:
+    assert numbers.dialled(text, country, prefix) == expected
+
+
 def test_control_characters_are_refused_or_removed() -> None:
     assert numbers.digits("+4420\x0079460000", None) is None
     assert numbers.digits("+4420\n79460000", None) is None
@@ -162,8 +199,8 @@ def test_nothing_is_longer_than_255_characters() -> None:
 
 @given(st.text(), st.sampled_from([None, "GB", "US", "IT", "AU", "??", ""]))
 def test_any_text_gives_digits_or_nothing(text: str, country: str | None) -> None:
-    found = numbers.digits(text, country)
-    assert found is None or (found.isascii() and found.isdigit() and 7 <= len(found) <= 15 and found[0] != "0")
+    for found in (numbers.digits(text, country), numbers.dialled(f"9{text}", country, "9")):
+        assert found is None or re.fullmatch("[1-9][0-9]{6,14}", found)
 
 
 @given(st.text(alphabet="+0123456789 ()-.", max_size=20), st.sampled_from([None, "GB", "US", "IT", "AU", "DE"]))

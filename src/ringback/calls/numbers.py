@@ -60,6 +60,34 @@ def digits(text: str, country: str | None) -> str | None:
     return _by_plan(bare, plan) or _nationally(bare, plan.country)
 
 
+def dialled(text: str, country: str | None, outside_prefix: str) -> str | None:
+    """As `digits`, where people dial `outside_prefix` (`9`, `0`) for an outside line: `902079460000`, `9+44…`, `900…`.
+
+    The prefix is taken off where a number as one dials it follows: with `+`, with a 0, or one that is assigned inside
+    `country`. So E.164 digits that merely begin like the prefix stay what they are, and extensions are no numbers.
+    """
+    bare = text.strip(" ").translate(_SEPARATORS)
+    if not outside_prefix or len(text) > LIMIT or not bare.startswith(outside_prefix):
+        return digits(text, country)
+    rest = bare.removeprefix(outside_prefix)
+    inner, whole = digits(rest, country), digits(text, country)
+    if rest.startswith(("+", "00")):
+        return inner
+    if rest.startswith("0"):
+        return whole if whole and _is_assigned(f"+{whole}", None) and not _is_assigned(f"+{inner}", None) else inner
+    return inner if country and _is_assigned(rest, country.upper()) else whole
+
+
+def _is_assigned(text: str, region: str | None) -> bool:
+    """Within the region, if there is one. `text`: digits, perhaps after a +."""
+    import phonenumbers
+
+    parsed = _parsed(text, region) if _SHORTEST <= len(text) <= _LONGEST + 1 else None
+    if parsed is None or region is None:
+        return parsed is not None and phonenumbers.is_valid_number(parsed)
+    return phonenumbers.is_valid_number_for_region(parsed, region)
+
+
 @lru_cache(maxsize=32_768)
 def country_of(number: str) -> str | None:
     """The alpha-2 country of E.164 digits; None for networks without one (+800, satellites) and for unknown codes.
