@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ringback.importers import recordings as importer
 from ringback.importers.audio import RESERVED_S
 from ringback.store import cdrs
 from tests.api import Api
@@ -161,7 +160,7 @@ def test_audio_of_a_killed_run_is_taken_up_by_the_next(api: Api, tmp_path: Path,
     killed(api, tmp_path, database_url, folder)
     assert run(api, "recordings", folder).new == 1
     (monitor,) = api.admin.listed("/monitors")
-    assert blobs(api) == [f"{api.acme}/{importer.MONITORS.folder}/{monitor['id']}.mp3"]
+    assert blobs(api) == [f"{api.acme}/monitors/{monitor['id']}.mp3"]
     api.app.services.clock.advance(2 * RESERVED_S)  # type: ignore[attr-defined]
     api.run_jobs()
     assert len(blobs(api)) == 1

@@ -11,6 +11,7 @@ Folder = Literal[
 FOLDERS: tuple[Folder, ...] = get_args(Folder)
 INBOX: Folder = "INBOX"
 """Where messages arrive: they are new as long as they stay there unheard."""
+OLD: Folder = "Old"
 URGENT: Folder = "Urgent"
 """Where those arrive that a caller marked as urgent."""
 

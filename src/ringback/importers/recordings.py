@@ -1,40 +1,27 @@
 """`recordings`: a folder of call recordings becomes monitors.
 
-A recording belongs to the call whose uniqueid stands in its name, as in `out-101-1795322203.3.wav`, or is its whole name.
-Where that call had several hops it belongs to the one that talked longest.
+A recording belongs to the call whose uniqueid stands in its name or in the JSON file beside it; without one, to the only
+call between its numbers at its time. Where that call had several hops it belongs to the one that talked longest.
 """
 
-import re
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ringback.importers.audio import Keeper, Shelf, audio_files, content_hash, refuse_nothing
+from ringback.calls import numbers
+from ringback.importers.audio import Keeper, audio_files, refuse_nothing
 from ringback.importers.importer import Importer, Options, Progress, Summary
+from ringback.importers.recording_facts import Facts, Unusable, facts
+from ringback.importers.wall_clock import WallClock
+from ringback.media.audio import content_hash
 from ringback.media.encoder import Encoder
 from ringback.services import Services
-from ringback.store import rows, schema
-from ringback.store.database import Db, first
-
-MONITORS = Shelf(schema.monitors, "monitors")
-_UNIQUEID = re.compile(r"(?<!\d)\d{9,11}\.\d+", re.ASCII)
-_SAME = (
-    "live_id",
-    "user_id",
-    "sip_endpoint_id",
-    "type",
-    "context",
-    "src",
-    "src_id",
-    "src_name",
-    "dst",
-    "dst_id",
-    "dst_name",
-)
+from ringback.store import recordings
+from ringback.store.database import Db, folded, value
 
 HELP = (
     "A folder of call recordings (WAV, MP3, Ogg, GSM, raw telephony formats), also in folders below it. The name of a file "
-    "holds the uniqueid of its call (mixmonitor-1795322203.3.wav) or is it; import the calls before. Links are not followed."
+    "holds the uniqueid of its call (mixmonitor-1795322203.3.wav) or is it, or is as FreePBX or FusionPBX make it, or a JSON "
+    "file beside it tells; import the calls before. Links are not followed."
 )
 
 
@@ -43,61 +30,60 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
     files = audio_files(path, summary)
     refuse_nothing(files, path, "audio", summary)
     progress.start(len(files), "files")
+    clock = WallClock(options.time_zone)
     with Encoder() as encoder:
-        keeper = Keeper(services, customer_id, MONITORS, encoder, summary)
+        keeper = Keeper(services, customer_id, "monitors", encoder, summary)
         for file in files:
             summary.read += 1
-            _take(services, customer_id, file, keeper, summary)
+            try:
+                keeper.keep(file, _row(services, customer_id, file, facts(file, clock), options))
+            except Unusable as fault:
+                summary.refuse(str(file), str(fault))
             progress.advance(1)
     return summary
 
 
-def _take(services: Services, customer_id: int, file: Path, keeper: Keeper, summary: Summary) -> None:
-    names = list(uniqueids(file))
-    call = services.database.read(lambda db: _call(db, customer_id, names))
-    if call is None:
-        named = " or ".join(map(repr, names))
-        summary.refuse(str(file), f"no call has the uniqueid {named} (taken from the file name)")
-        return
-    uniqueid, row = call
-    source_key = f"recording:{uniqueid[:200]}/{content_hash(file)}"
-    if keeper.is_known(source_key):
-        summary.known += 1
-        services.database.write(lambda db: _link(db, customer_id, source_key, row))
-    else:
-        keeper.keep(file, source_key, row)
+def _row(services: Services, customer_id: int, file: Path, told: Facts, options: Options) -> dict[str, Any]:
+    row = services.database.read(lambda db: _call(db, customer_id, told, options) or _alone(db, customer_id, told))
+    if row is None:
+        named = " or ".join(map(repr, told.uniqueids))
+        numbered = ", and no one call alone has its numbers at its time" if told.caller and told.called else ""
+        raise Unusable(f"no call has the uniqueid {named} (taken from the file name){numbered}")
+    named = row["uniqueid"] or told.uniqueids[0]
+    return {**row, "source_key": recordings.source_key(named, content_hash(file))}
 
 
-def _link(db: Db, customer_id: int, source_key: str, row: Mapping[str, Any]) -> None:
-    """A recording outlives its call; when the call comes in anew, it is the recording's again."""
-    sql = "SELECT id FROM monitors WHERE customer_id = :customer AND source_key = :key AND cdr_id IS NULL"
-    unlinked = first(db, sql, {"customer": customer_id, "key": source_key})
-    if unlinked is not None:
-        changes = {name: row[name] for name in ("cdr_id", "live_id")}
-        rows.update(db, schema.monitors, customer_id, unlinked[0], changes)
-
-
-def uniqueids(file: Path) -> Iterator[str]:
-    """What may be the uniqueid of the call: the whole name, then what looks like one in it."""
-    yield file.stem
-    yield from (found for found in _UNIQUEID.findall(file.stem) if found != file.stem)
-
-
-def _call(db: Db, customer_id: int, names: list[str]) -> tuple[str, dict[str, Any]] | None:
-    """The uniqueid that was found, and what the recording takes over from the call."""
-    same = ", ".join(_SAME)
-    sql = f"""
-        SELECT id, calldate, {same} FROM cdrs WHERE customer_id = :customer AND uniqueid = :uniqueid
-        ORDER BY disposition = 'CONNECTED' DESC, billsec DESC, id LIMIT 1
-    """
-    for name in names:
-        found = first(db, sql, {"customer": customer_id, "uniqueid": name})
+def _call(db: Db, customer_id: int, told: Facts, options: Options) -> dict[str, Any] | None:
+    for uniqueid in told.uniqueids:
+        found = recordings.of_call(db, customer_id, uniqueid)
         if found is not None:
-            cdr_id, calldate, *values = found
-            row = dict(zip(_SAME, values, strict=True))
-            parties = {"caller": row["src"], "called": row["dst"]}
-            return name, {**row, **parties, "cdr_id": cdr_id, "timestamp": calldate}
-    return None
+            return found
+    if not (told.caller and told.called and told.latest > 0):
+        return None
+    caller, called = (_number(text, options) for text in (told.caller, told.called))
+    return recordings.between(db, customer_id, caller, called, told.earliest, told.latest)
+
+
+def _number(text: str, options: Options) -> str:
+    return numbers.dialled(text, options.country, options.outside_prefix) or numbers.normal(text)
+
+
+def _alone(db: Db, customer_id: int, told: Facts) -> dict[str, Any] | None:
+    """A recording whose JSON file says when it was comes in without its call, and waits for it."""
+    if told.start is None:
+        return None
+    who = {"customer": customer_id, "ext": told.ext, "email": folded(told.user)}
+    by_ext = "SELECT id FROM users WHERE customer_id = :customer AND ext = :ext"
+    by_email = "SELECT id FROM users WHERE customer_id = :customer AND email_folded = :email"
+    return {
+        "uniqueid": told.uniqueids[0],
+        "timestamp": told.start,
+        "caller": numbers.normal(told.caller) or None,
+        "called": numbers.normal(told.called) or None,
+        "src": numbers.normal(told.caller) or None,
+        "dst": numbers.normal(told.called) or None,
+        "user_id": value(db, by_ext, who) if told.ext else value(db, by_email, who),
+    }
 
 
 RECORDINGS = Importer("recordings", HELP, run)

@@ -8,26 +8,30 @@ import re
 from collections.abc import Mapping
 from configparser import ConfigParser
 from configparser import Error as NotReadable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from ringback.calls import numbers
-from ringback.calls.mailboxes import FOLDERS, INBOX
-from ringback.importers.audio import Keeper, Shelf, content_hash, refuse_nothing
+from ringback.calls import mailboxes, numbers
+from ringback.calls.mailboxes import FOLDERS, Folder
+from ringback.importers.audio import Keeper, refuse_nothing
 from ringback.importers.audio import audio_files as files_below
 from ringback.importers.importer import Importer, Options, Progress, Summary
+from ringback.media.audio import content_hash
 from ringback.media.encoder import Encoder
 from ringback.services import Services
-from ringback.store import schema
 from ringback.store.parties import parties
 
-VOICEMESSAGES = Shelf(schema.voicemessages, "voicemessages")
 LONGEST_ENVELOPE_BYTES = 65_536
-_MESSAGE = re.compile(r"msg\d{4,}")
+NO_SUCH_FOLDER = "a folder that is none of Asterisk's: its messages are in Old"
+_MESSAGE = re.compile(r"msg\d{4,}", re.ASCII)
+_FOLDERS: Mapping[str, Folder] = {name.lower(): name for name in FOLDERS}
+_LATEST = 2**32
+_DATE = "%a %b %d %I:%M:%S %p UTC %Y"
 
 HELP = (
-    "Asterisk's voicemail spool (/var/spool/asterisk/voicemail): msgNNNN.txt with the audio beside it. A mailbox belongs to "
-    "the user with its number as extension."
+    "Asterisk's voicemail spool (/var/spool/asterisk/voicemail): msgNNNN.txt with the audio beside it, in all folders. A "
+    "mailbox belongs to the user with its number as extension."
 )
 
 
@@ -42,10 +46,13 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
     who = services.database.read(lambda db: parties(db, customer_id, options.country))
     progress.start(len(messages), "files")
     with Encoder() as encoder:
-        keeper = Keeper(services, customer_id, VOICEMESSAGES, encoder, summary)
+        keeper = Keeper(services, customer_id, "voicemessages", encoder, summary)
         for audio in messages:
             summary.read += 1
-            _take(audio, who.extensions, options, keeper, summary)
+            try:
+                keeper.keep(audio, _row(audio, who.extensions, options.country, summary))
+            except Unusable as fault:
+                summary.refuse(str(audio), str(fault))
             progress.advance(1)
     return summary
 
@@ -56,53 +63,54 @@ def _messages(path: Path, summary: Summary) -> list[Path]:
     return list(found.values())
 
 
-def _take(audio: Path, extensions: Mapping[str, int], options: Options, keeper: Keeper, summary: Summary) -> None:
-    try:
-        row = _row(audio, extensions, options.country)
-    except Unusable as fault:
-        summary.refuse(str(audio), str(fault))
-        return
-    source_key = f"voicemail:{row['extension_id']}/{row['origtime']}/{content_hash(audio)}"
-    if keeper.is_known(source_key):
-        summary.known += 1
-    else:
-        keeper.keep(audio, source_key, row)
-
-
-def _row(audio: Path, extensions: Mapping[str, int], country: str | None) -> dict[str, Any]:
+def _row(audio: Path, extensions: Mapping[str, int], country: str | None, summary: Summary) -> dict[str, Any]:
     envelope = _envelope(audio.with_suffix(".txt"))
     mailbox = envelope.get("origmailbox") or audio.parent.parent.name
     if mailbox not in extensions:
         raise Unusable(f"no user has the extension {numbers.clean(mailbox)}")
-    if not envelope.get("origtime", "").isdecimal():
-        raise Unusable("its text file says no time (origtime)")
-    callerid = numbers.clean(envelope.get("callerid", ""))
-    name, number = numbers.caller_id(callerid)
-    folder = audio.parent.name if audio.parent.name in FOLDERS else INBOX
-    dialled = envelope.get("exten", "")
-    return {
-        "callerid": numbers.normal(callerid) or None,
-        "caller": numbers.digits(number or "", country) or number or name,
-        "dialled": numbers.digits(dialled, country) or numbers.normal(dialled) or None,
-        "extension_id": extensions[mailbox],
-        "folder": folder,
-        "is_new": int(folder == INBOX),
-        "origtime": int(envelope["origtime"]),
-    }
+    texts = (envelope.get("callerid", ""), envelope.get("exten", ""))
+    folder = _folder(audio.parent.name, envelope, summary)
+    user_id, at = extensions[mailbox], _origtime(envelope)
+    row = mailboxes.message(user_id, *texts, folder=folder, origtime=at, country=country)
+    return {**row, "source_key": mailboxes.source_key(row, content_hash(audio))}
+
+
+def _folder(name: str, envelope: Mapping[str, str], summary: Summary) -> Folder:
+    """A message that was marked as urgent and not heard is in Urgent, wherever an older Asterisk put it."""
+    folder = _FOLDERS.get(name.lower())
+    if folder is None:
+        summary.noted[NO_SUCH_FOLDER] += 1
+        return mailboxes.OLD
+    is_urgent = folder == mailboxes.INBOX and envelope.get("flag", "").lower() == "urgent"
+    return mailboxes.URGENT if is_urgent else folder
+
+
+def _origtime(envelope: Mapping[str, str]) -> int:
+    """Seconds since 1970; else the date for people that Asterisk writes beside them, when that is in UTC."""
+    text = envelope.get("origtime", "")
+    if text.isascii() and text.isdecimal() and 0 < int(text[:11]) < _LATEST:
+        return int(text[:11])
+    try:
+        at = datetime.strptime(envelope.get("origdate", ""), _DATE).replace(tzinfo=UTC)
+    except ValueError:
+        raise Unusable("its text file says no time (origtime)") from None
+    return int(at.timestamp())
 
 
 def _envelope(file: Path) -> Mapping[str, str]:
-    try:
-        with file.open(encoding="utf-8", errors="replace") as opened:
-            text = opened.read(LONGEST_ENVELOPE_BYTES)
-    except FileNotFoundError:
-        raise Unusable("no text file stands beside it") from None
-    parser = ConfigParser(interpolation=None, strict=False)
+    if file.is_symlink():
+        raise Unusable("its text file is a symbolic link")
+    if not file.is_file():
+        raise Unusable("no text file stands beside it")
+    with file.open(encoding="utf-8", errors="replace") as opened:
+        text = opened.read(LONGEST_ENVELOPE_BYTES)
+    parser = ConfigParser(interpolation=None, strict=False, allow_no_value=True, delimiters=("=",))
     try:
         parser.read_string(text)
     except NotReadable as error:
         raise Unusable("its text file is not as Asterisk writes it") from error
-    return parser["message"] if parser.has_section("message") else {}
+    section = parser["message"] if parser.has_section("message") else {}
+    return {name: text or "" for name, text in section.items()}
 
 
 VOICEMAIL = Importer("voicemail", HELP, run)

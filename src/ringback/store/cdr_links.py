@@ -59,6 +59,14 @@ def link_near(db: Db, customer_id: int, calldates: Sequence[int]) -> int:
     return sum(_link(db, customer_id, msdr) for msdr in near)
 
 
+def one_call(db: Db, customer_id: int, src: str, dst: str, first: int, last: int) -> list[int]:
+    """The CDRs between these two numbers that began from `first` to `last`, when they are hops of one call; else none."""
+    leg = _Msdr(0, first, src, None, dst, None)
+    bound = {"customer": customer_id, "first": first, "last": last}
+    fitting = [cdr for cdr in (_Cdr(*row) for row in db.all(_CDRS, bound)) if _fits(leg, cdr)]
+    return [cdr.id for cdr in fitting] if all(_is_one_call(fitting[0], each) for each in fitting) else []
+
+
 def _is_near(at: int, starts: Sequence[int]) -> bool:
     place = bisect_left(starts, at - WINDOW_S)
     return place < len(starts) and starts[place] <= at + WINDOW_S

@@ -103,11 +103,15 @@ def is_row(db: Db, customer_id: int, shelf: str, row_id: int) -> bool:
 def become(db: Db, entry: Entry, found: Mapping[str, Any]) -> None:
     """The entry goes and its row comes, with what was `found` (duration, size). Raises Taken when its source has a row."""
     rows.delete(db, schema.audio_inbox, entry.customer_id, [entry.id])
-    row = {**entry.row, **found, "blob_key": entry.mp3_key}
-    if entry.shelf == "monitors":
-        recordings.insert(db, entry.customer_id, row)
+    insert(db, entry.customer_id, entry.shelf, {**entry.row, **found, "blob_key": entry.mp3_key})
+
+
+def insert(db: Db, customer_id: int, shelf: str, row: Mapping[str, Any]) -> None:
+    """The row of stored audio. Raises Taken when its source has one."""
+    if shelf == "monitors":
+        recordings.insert(db, customer_id, row)
     else:
-        rows.insert(db, SHELVES[entry.shelf], entry.customer_id, [row])
+        rows.insert(db, SHELVES[shelf], customer_id, [row])
 
 
 def mark(db: Db, customer_id: int, entry_id: int, state: State, error: str | None) -> None:

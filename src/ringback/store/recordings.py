@@ -7,7 +7,7 @@ deleted and comes in anew, and one whose call turns out to have had a longer hop
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ringback.store import rows, schema
+from ringback.store import cdr_links, rows, schema
 from ringback.store.database import Db, first
 
 _SAME = (
@@ -23,6 +23,7 @@ _SAME = (
     "dst_id",
     "dst_name",
 )
+_TALKED_LONGEST = "ORDER BY disposition = 'CONNECTED' DESC, billsec DESC, id LIMIT 1"
 _CALL = f"SELECT id, calldate, uniqueid, {', '.join(_SAME)} FROM cdrs WHERE customer_id = :customer"
 
 
@@ -33,16 +34,15 @@ def source_key(uniqueid: str, digest: str) -> str:
 
 def of_call(db: Db, customer_id: int, uniqueid: str) -> dict[str, Any] | None:
     """What a recording takes over from the call with this uniqueid; None without such a call."""
-    sql = f"""
-        {_CALL} AND uniqueid = :uniqueid
-        ORDER BY disposition = 'CONNECTED' DESC, billsec DESC, id LIMIT 1
-    """
+    sql = f"{_CALL} AND uniqueid = :uniqueid {_TALKED_LONGEST}"
     return _taken_over(first(db, sql, {"customer": customer_id, "uniqueid": uniqueid}))
 
 
-def of_cdr(db: Db, customer_id: int, cdr_id: int) -> dict[str, Any] | None:
-    """What a recording takes over from this CDR."""
-    return _taken_over(first(db, f"{_CALL} AND id = :id", {"customer": customer_id, "id": cdr_id}))
+def between(db: Db, customer_id: int, caller: str, called: str, earliest: int, latest: int) -> dict[str, Any] | None:
+    """The same of the only call between two numbers that began in that time; None without one, or with several."""
+    ids = cdr_links.one_call(db, customer_id, caller, called, earliest, latest)
+    sql = f"{_CALL} AND {db.among('id', 'ids')} {_TALKED_LONGEST}"
+    return _taken_over(first(db, sql, {"customer": customer_id, "ids": ids})) if ids else None
 
 
 def _taken_over(found: tuple[Any, ...] | None) -> dict[str, Any] | None:

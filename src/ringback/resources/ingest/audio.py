@@ -64,9 +64,9 @@ class VoicemailParameters(Patch):
 
 
 class Accepted(Record):
-    """`id`: of the recording or voice message, which is there once it is `stored`."""
+    """`id`: of the recording or voice message, which is there once it is `stored`; null where an import found it broken."""
 
-    id: Id
+    id: Id | None
     state: State
     error: Text | None
 
@@ -151,7 +151,7 @@ def _accepted(call: Call, shelf: str, row: Mapping[str, Any], name: str) -> repl
 def _known(db: Db, customer_id: int, shelf: str, source_key: str) -> Accepted:
     entry = inbox.of_source(db, customer_id, shelf, source_key)
     if entry is not None:
-        return Accepted(entry.row.get("id", 0), entry.state, entry.error)
+        return Accepted(entry.row.get("id"), entry.state, entry.error)
     stored = inbox.stored(db, customer_id, shelf, source_key)
     if stored is None:
         raise Unavailable("It was deleted this moment. Send it again.")
