@@ -22,6 +22,8 @@ from ringback.store.database import Row
 from ringback.store.migrate import RESTORING
 
 NAME = "rows.pgdump"
+_SESSION = "ringback backup or restore"  # what the programs' sessions are called
+_END_MS = 30_000
 _OPTIONS = ("--no-owner", "--no-privileges")
 _PARTS = re.compile(r" (EXTENSION - pg_trgm|INDEX \S+ ix_cdrs_(src|dst)_parts) ")
 
@@ -106,8 +108,9 @@ def _version(path: str) -> str:
 def _started(program: str, url: str, arguments: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
     """It is killed when the block fails."""
     given = conninfo_to_dict(url)
+    given.pop("application_name", None)
     password = given.pop("password", None)
-    environment = os.environ | ({"PGPASSWORD": str(password)} if password else {})
+    environment = os.environ | {"PGAPPNAME": _SESSION} | ({"PGPASSWORD": str(password)} if password else {})
     command = [program, *arguments, f"--dbname={psycopg.conninfo.make_conninfo('', **given)}"]
     process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)  # noqa: S603
     try:
@@ -162,7 +165,14 @@ def prepare(url: str) -> None:
         elif RESTORING not in names:
             raise UsageError("The database is not empty: restore into a new one, nothing is ever overwritten.")
         else:
+            _end_orphans(connection)
             _empty(connection, [name for name in names if name != RESTORING])
+
+
+def _end_orphans(connection: Connection) -> None:
+    """A restore that was killed leaves its pg_restore behind, which would go on and commit."""
+    found = "FROM pg_stat_activity WHERE datname = current_database() AND application_name = %(name)s"
+    connection.execute(f"SELECT pg_terminate_backend(pid, {_END_MS}) {found}".encode(), {"name": _SESSION})
 
 
 def _named(connection: Connection) -> list[str]:
