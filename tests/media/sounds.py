@@ -12,11 +12,11 @@ from av.audio.stream import AudioStream
 LEVEL = 12_000
 
 
-def tone(path: Path, hz: Sequence[int] = (440,), *, seconds: float = 2.0, rate: int = 8000) -> Path:
+def tone(path: Path, hz: Sequence[int] = (440,), *, seconds: float = 2.0, rate: int = 8000, level: int = LEVEL) -> Path:
     """A WAV of 16 bit PCM with one channel for every frequency; 0 Hz is silence."""
     pcm = array("h")
     for i in range(round(seconds * rate)):
-        pcm.extend(round(LEVEL * math.sin(2 * math.pi * f * i / rate)) for f in hz)
+        pcm.extend(round(level * math.sin(2 * math.pi * f * i / rate)) for f in hz)
     with wave.open(str(path), "wb") as file:
         file.setparams((len(hz), 2, rate, 0, "NONE", ""))
         file.writeframes(pcm.tobytes())

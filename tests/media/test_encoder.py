@@ -146,6 +146,27 @@ def test_no_file_gets_more_memory_than_the_limit(greedy: Path, tmp_path: Path) -
         assert peak_memory_bytes(encoder.pid) < 200 << 20
 
 
+def most_memory_bytes(pid: int | str | None) -> int:
+    """The most that it ever held in memory."""
+    status = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in status if line.startswith("VmHWM")).split()[1]) * 1024
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_an_hour_takes_no_more_memory_than_a_second(encoder: Encoder, tmp_path: Path, channels: int) -> None:
+    second = tone(tmp_path / "second.wav", (440, 700)[:channels], seconds=1)
+    encoder.encode(second, tmp_path / "second.mp3", timeout_s=30)
+    child, parent = most_memory_bytes(encoder.pid), most_memory_bytes("self")
+    with wave.open(str(second), "rb") as once, wave.open(str(tmp_path / "hour.wav"), "wb") as hour:
+        hour.setparams(once.getparams())
+        sound = once.readframes(8000)
+        for _ in range(3_600):
+            hour.writeframesraw(sound)
+    assert encoder.encode(tmp_path / "hour.wav", tmp_path / "hour.mp3", timeout_s=300).duration_s == 3_600
+    assert most_memory_bytes(encoder.pid) - child < 12 << 20
+    assert most_memory_bytes("self") - parent < 12 << 20
+
+
 def test_a_child_that_cannot_start_blames_no_file(short: Path, tmp_path: Path) -> None:
     with Encoder(memory_bytes=40 << 20) as starved, pytest.raises(EncoderUnavailable):
         starved.encode(short, tmp_path / "out.mp3", timeout_s=30)

@@ -2,12 +2,18 @@ import math
 import os
 import random
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import av
 import pytest
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from ringback.media.audio import BrokenAudio
+from ringback.media.encoder import Encoder
 from ringback.media.mp3 import encode
 from tests.media.sounds import LEVEL, click, converted, frequency, heard, loudness, peak_at_s, tone
 
@@ -84,6 +90,21 @@ def test_the_two_sides_of_a_call_stay_apart(tmp_path: Path) -> None:
     assert frequency(right[4000:12000], rate) == pytest.approx(1000, abs=2)
 
 
+@pytest.mark.parametrize("level", [300, 3_000, 12_000, 30_000])
+def test_the_loudness_of_either_side_stays_within_half_a_decibel(tmp_path: Path, level: int) -> None:
+    source = tone(tmp_path / "in.wav", (440, 1000), level=level)
+    encode(source, tmp_path / "out.mp3")
+    for side in heard(tmp_path / "out.mp3")[0]:
+        change_db = 20 * math.log10(loudness(side[4000:12000]) / (level / 32768 / math.sqrt(2)))
+        assert abs(change_db) < 0.5
+
+
+def test_a_side_that_is_silent_stays_silent(tmp_path: Path) -> None:
+    encode(tone(tmp_path / "in.wav", (0, 440)), tmp_path / "out.mp3")
+    (left, right), _ = heard(tmp_path / "out.mp3")
+    assert loudness(left) < loudness(right) / 1_000
+
+
 def test_more_than_two_channels_become_two(tmp_path: Path) -> None:
     assert encode(tone(tmp_path / "in.wav", (440, 500, 600, 700)), tmp_path / "out.mp3").channels == 2
 
@@ -151,6 +172,60 @@ BROKEN = {
     "playlist.mp3": b"#EXTM3U\n#EXTINF:10,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n",
     "list.wav": b"ffconcat version 1.0\nfile /etc/passwd\n",
 }
+
+
+def wav(channels: int, rate: int, data: bytes, claimed: int | None = None) -> bytes:
+    """A WAV whose header says what it is told to."""
+    form = struct.pack("<HHIIHH", 1, channels, rate, rate * channels * 2 & 0xFFFFFFFF, channels * 2 & 0xFFFF, 16)
+    size = len(data) if claimed is None else claimed
+    head = b"WAVEfmt " + struct.pack("<I", len(form)) + form + b"data" + struct.pack("<I", size)
+    return b"RIFF" + struct.pack("<I", min(36 + size, 0xFFFFFFFF)) + head + data
+
+
+ODD = {
+    "192 kHz": wav(1, 192_000, bytes(192_000 * 2)),
+    "4 GB claimed": wav(1, 8000, bytes(16_000), 0xFFFFFFFF),
+    "100 channels": wav(100, 8000, bytes(16_000 * 100)),
+    "65,535 channels": wav(65_535, 8000, bytes(16_000)),
+    "a rate of 4 GHz": wav(1, 0xFFFFFFFF, bytes(16_000)),
+    "a rate of 1 Hz": wav(1, 1, bytes(100)),
+}
+
+
+@pytest.mark.parametrize("what", ODD)
+def test_what_no_telephone_makes_is_read_or_refused_at_once(tmp_path: Path, what: str) -> None:
+    (tmp_path / "odd.wav").write_bytes(ODD[what])
+    with Encoder() as encoder:
+        encoder.encode(tone(tmp_path / "tone.wav", seconds=0.1), tmp_path / "tone.mp3", timeout_s=20)
+        pid = encoder.pid
+        with suppress(BrokenAudio):
+            audio = encoder.encode(tmp_path / "odd.wav", tmp_path / "out.mp3", timeout_s=20)
+            assert audio.channels <= 2
+            assert 0 < audio.duration_s <= 200
+        assert encoder.encode(tmp_path / "tone.wav", tmp_path / "tone.mp3", timeout_s=20).channels == 1
+        assert encoder.pid == pid, "it crashed or hung"
+
+
+def test_a_video_is_no_recording_even_with_sound(tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    with av.open(str(film), "w") as writer:
+        picture, sound = writer.add_stream("mpeg4", rate=5), writer.add_stream("aac", rate=8000)
+        assert isinstance(picture, VideoStream)
+        assert isinstance(sound, AudioStream)
+        picture.width = picture.height = 64
+        sound.codec_context.layout = "mono"
+        silence = AudioFrame("fltp", "mono", 1024)
+        silence.sample_rate = 8000
+        silence.planes[0].update(bytes(silence.planes[0].buffer_size))
+        for number in range(5):
+            frame = VideoFrame(64, 64, "yuv420p")
+            frame.pts = number
+            writer.mux(picture.encode(frame))
+            writer.mux(sound.encode(silence))
+        writer.mux(picture.encode(None))
+        writer.mux(sound.encode(None))
+    with pytest.raises(BrokenAudio):
+        encode(film.rename(tmp_path / "film.wav"), tmp_path / "out.mp3")
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -1,7 +1,8 @@
 """Any telephony audio to MP3 of constant bit rate, in flat memory.
 
 Only the child process of `encoder` should call this: a C library that meets hostile bytes takes its process along.
-LAME lowers the level by 0.45 dB to keep peaks from clipping; nothing else touches the loudness.
+LAME lowers the level by 0.45 dB (its scale of 0.95) to keep peaks from clipping, and lameenc has no way to say otherwise;
+nothing else touches the loudness.
 """
 
 from collections.abc import Iterable, Iterator
