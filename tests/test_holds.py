@@ -16,11 +16,13 @@ ALICE, OTHER = "442079460001", "442079460002"
 
 
 def added(api: Api, *calls: Mapping[str, Any], customer: int | None = None) -> list[int]:
-    return api.write(lambda db: cdrs.insert(db, customer or api.acme, calls))
+    made: list[int] = api.write(lambda db: cdrs.insert(db, customer or api.acme, calls))
+    return made
 
 
 def inserted(api: Api, table: str, **columns: Any) -> int:
-    return api.write(lambda db: rows.insert(db, schema.metadata.tables[table], api.acme, [columns]))[0]
+    made: int = api.write(lambda db: rows.insert(db, schema.metadata.tables[table], api.acme, [columns]))[0]
+    return made
 
 
 def monitor(api: Api, **columns: Any) -> int:
@@ -122,7 +124,10 @@ def test_what_hangs_on_a_held_call_is_held_with_it(api: Api) -> None:
     hanging |= {"msdrs": msdr, "mediasessions": mediasession, "sip_messages": sip}
 
     def kept() -> dict[str, set[int]]:
-        return api.write(lambda db: {name: holds.held(db, api.acme, name, [one]) for name, one in hanging.items()})
+        found: dict[str, set[int]] = api.write(
+            lambda db: {name: holds.held(db, api.acme, name, [one]) for name, one in hanging.items()}
+        )
+        return found
 
     assert set().union(*kept().values()) == set()
     hold = placed(api, "cdrs", cdr).data["id"]

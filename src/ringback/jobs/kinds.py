@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from ringback.identity import mails
-from ringback.jobs import delete_customer, drop_blobs, encode
+from ringback.jobs import delete_customer, drop_blobs, encode, retain
 from ringback.jobs.worker import Run
 from ringback.rest import wipes
 from ringback.rest.endpoint import Endpoint
@@ -18,6 +18,7 @@ def kinds(endpoints: Iterable[Endpoint]) -> Mapping[str, Run]:
         drop_blobs.KIND: drop_blobs.run,
         delete_customer.KIND: delete_customer.run,
         encode.KIND: encode.Encoding().run,
+        retain.KIND: retain.run,
         mails.CODE: mails.send_code,
         mails.RESET: mails.send_reset,
     }

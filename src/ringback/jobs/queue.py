@@ -28,6 +28,14 @@ class Job:
     attempts: int
 
 
+class Unfinished(Exception):
+    """A job has more to do, and lets others go first: it runs again from `at` on."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        super().__init__(at)
+
+
 def enqueue(
     db: Db,
     customer_id: int,
@@ -75,6 +83,19 @@ def due(db: Db, now: int) -> int:
 
 def renew(db: Db, job_id: int, now: int) -> None:
     db.run("UPDATE jobs SET lease_until = :until WHERE id = :id", {"until": now + LEASE_S, "id": job_id})
+
+
+def keep(db: Db, job: Job, args: Mapping[str, Any], now: int) -> bool:
+    """Notes how far a job is, within the transaction that brought it there, and renews its lease; False when there is no
+    such job any more."""
+    bound = {"args": json.dumps(args, ensure_ascii=False), "until": now + LEASE_S, "id": job.id}
+    return db.run("UPDATE jobs SET args = :args, lease_until = :until WHERE id = :id", bound) > 0
+
+
+def postpone(db: Db, job_id: int, at: int) -> None:
+    """Puts a job back that has got on and is not done."""
+    sql = "UPDATE jobs SET state = 'waiting', attempts = 0, run_at = :at, lease_until = 0 WHERE id = :id"
+    db.run(sql, {"at": at, "id": job_id})
 
 
 def finish(db: Db, job_id: int) -> None:

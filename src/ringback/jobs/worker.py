@@ -56,10 +56,18 @@ class Workers:
             self.kinds[job.kind](self.services, job)
             self.services.database.write(lambda db: queue.finish(db, job.id))
             self.metrics.jobs.labels(job.kind, "done").inc()
+        except queue.Unfinished as rest:
+            self._put_back(job, rest.at)
         except Exception as error:
             self._failed(job, error)
         finally:
             self._running.discard(job.id)
+
+    def _put_back(self, job: queue.Job, at: int) -> None:
+        try:
+            self.services.database.write(lambda db: queue.postpone(db, job.id, at))
+        except RingbackError as error:
+            log.warning("job not put back: its lease ends by itself", job=job.id, error=str(error))
 
     def _failed(self, job: queue.Job, error: Exception) -> None:
         now = self.services.clock()

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from ringback.calls.numbers import has_numbers
 from ringback.errors import Fault, Forbidden, Invalid
 from ringback.jobs import delete_customer
-from ringback.record import Id, Kind, Name, Object, Patch, Record, RequiredName, Wire, json_text
+from ringback.record import MAX_INT, Id, Kind, Name, Object, Patch, Record, RequiredName, Wire, json_text
 from ringback.resources.customer.users import END, Language
 from ringback.rest import replies
 from ringback.rest.access import ADMINISTRATORS
@@ -18,11 +18,13 @@ from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.rest.verbs import patched, shown
 from ringback.store import schema
 from ringback.store.listing import Listing
+from ringback.store.retention import BYTES, DAYS
 
 LONGEST_DAYS = 36_500
-RETAINED = ("cdrs", "monitors", "voicemessages", "msdrs", "sip", "chats", "sms", "auditlog")
-"""What `retention` limits: each of them is kept for that many days; what is not named is kept for ever."""
-RETENTION = f'days that each kind is kept, such as `{{"sip": 30}}`, of {", ".join(RETAINED)}; what is not named is kept for ever'
+RETENTION = (
+    f'what is kept, such as `{{"sip": 30, "monitors_bytes": 50000000000}}`: days of {", ".join(DAYS)};'
+    f" bytes of audio in {', '.join(BYTES)}, of which the oldest goes first; what is not named is kept for ever"
+)
 
 Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}" + END), Wire(Kind.TEXT)]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}" + END), Wire(Kind.TEXT)]
@@ -39,7 +41,7 @@ class Customer(Record):
 
 
 class CustomerPatch(Patch):
-    """`time_zone`: an IANA name. `retention`: kind of record → days."""
+    """`time_zone`: an IANA name. `retention`: kind of record → days; or bytes of audio."""
 
     name: RequiredName
     cc: Annotated[Country, Meta(description="country, two letters (ISO 3166)")] | UnsetType = UNSET
@@ -80,14 +82,17 @@ def _zone_faults(given: Mapping[str, Any]) -> list[Fault]:
 
 
 def _retention_faults(given: Mapping[str, Any]) -> list[Fault]:
-    days = given.get("retention") or {}
-    unknown = [Fault(f"retention.{name}", f"There are {', '.join(RETAINED)}.") for name in days if name not in RETAINED]
-    wrong = [
-        Fault(f"retention.{name}", f"A whole number of days, 1 to {LONGEST_DAYS}, or null.")
-        for name, each in days.items()
-        if name in RETAINED and each is not None and not (type(each) is int and 1 <= each <= LONGEST_DAYS)
-    ]
-    return unknown + wrong
+    rules = sorted((given.get("retention") or {}).items(), key=lambda rule: rule[0] in DAYS + BYTES)
+    return [Fault(f"retention.{name}", fault) for name, each in rules if (fault := _rule_fault(name, each))]
+
+
+def _rule_fault(name: str, limit: Any) -> str | None:
+    if name not in DAYS + BYTES:
+        return f"There are {', '.join(DAYS + BYTES)}."
+    what, most = ("days", LONGEST_DAYS) if name in DAYS else ("bytes", MAX_INT)
+    if limit is None or (type(limit) is int and 1 <= limit <= most):
+        return None
+    return f"A whole number of {what}, 1 to {most}, or null."
 
 
 def _delete(call: Call) -> replies.Reply:
