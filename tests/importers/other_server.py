@@ -77,8 +77,8 @@ def lists(**rows: list[dict[str, Any]]) -> Answer:
         name = path.removeprefix(BASE).strip("/")
         if name == "me":
             return said({"data": {"id": 1, "customer_id": 7}})
-        found = rows.get(name, []) if "gt" not in query or "-1" in query else []
-        return said({"data": found, "total": len(found)})
+        found = [] if "%22gt%22" in query and "-1" not in query else rows.get(name, [])
+        return said({"data": found[:1] if "limit=1&" in query else found, "total": len(found)})
 
     return answer
 

@@ -158,8 +158,8 @@ class Connection:
     ) -> Iterator[http.client.HTTPResponse]:
         """The connection is closed unless the answer was read to its end."""
         whole = False
-        connection = self._connected()
-        watchdog = threading.Timer(deadline_s, _cut, (connection,))
+        connection, late = self._connected(), threading.Event()
+        watchdog = threading.Timer(deadline_s, _cut, (connection, late))
         watchdog.start()
         try:
             connection.request(method, self.origin.base + path, body, self._headers())
@@ -170,7 +170,11 @@ class Connection:
             whole = answer.isclosed()
         except ssl.SSLCertVerificationError as error:
             raise Unavailable(f"The certificate of {self.origin.host} is not valid: {error.verify_message}.") from None
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, Broken) as error:
+            if late.is_set():
+                raise _Later(f"an answer takes over {deadline_s:g} s") from None
+            if isinstance(error, Broken):
+                raise
             raise _Later(str(error) or type(error).__name__) from None
         finally:
             watchdog.cancel()
@@ -197,8 +201,9 @@ class Connection:
         return headers | ({"X-Auth-Token": self._token} if self._token else {})
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
     """Ends the reading of the other thread."""
+    late.set()
     with suppress(OSError):
         if connection.sock is not None:
             connection.sock.shutdown(socket.SHUT_RDWR)
@@ -237,6 +242,8 @@ def _blocks(answer: http.client.HTTPResponse, limit: int) -> Iterator[bytes]:
         if taken > limit:
             raise Broken(f"its answer is longer than {limit >> 20} MiB")
         yield block
+    if answer.length:
+        raise _Later("an answer was cut short")
 
 
 def _media_type(answer: http.client.HTTPResponse) -> str:

@@ -54,7 +54,7 @@ def _user(copy: Copy, row: Mapping[str, Any]) -> bool:
         here = here or ids.claim(db, copy.customer_id, schema.users, [source_id])[source_id]
         if ids.existing(db, copy.customer_id, schema.users, [here]):
             return False
-        is_root = bool(found["is_root"]) and _same(db, copy, _ROOT, None) is None
+        is_root = bool(found["is_root"]) and value(db, _ROOT, {"customer": copy.customer_id}) is None
         user_resource.add(db, copy.customer_id, {**found, "id": here, "is_root": is_root}, found["created_at"])
         named = {"user_name": BY, "object_class": "User", "object_id": here}
         audit.note(db, copy.customer_id, at=copy.services.clock(), action="create", **named)
@@ -79,10 +79,10 @@ def _user_columns(row: Mapping[str, Any]) -> Columns:
 
 
 _SAME_EMAIL = "SELECT id FROM users WHERE customer_id = :customer AND email_folded = :text"
-_ROOT = "SELECT id FROM users WHERE customer_id = :customer AND is_root = 1 AND :text IS NULL"
+_ROOT = "SELECT id FROM users WHERE customer_id = :customer AND is_root = 1"
 
 
-def _same(db: Db, copy: Copy, sql: str, text: str | None) -> int | None:
+def _same(db: Db, copy: Copy, sql: str, text: str) -> int | None:
     found: int | None = value(db, sql, {"customer": copy.customer_id, "text": text})
     return found
 
