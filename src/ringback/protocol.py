@@ -23,7 +23,7 @@ MALFORMED = "This is no valid HTTP request."
 
 
 class JoinedWrites:
-    """A transport that sends together what is written in one turn of the event loop."""
+    """A transport that sends what is written first in a turn of the event loop, a head, together with what follows it."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -31,9 +31,11 @@ class JoinedWrites:
         self._waiting: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        if not self._waiting:
-            self._loop.call_soon(self._flush)
         self._waiting.append(data)
+        if len(self._waiting) > 1:
+            self._flush()
+        else:
+            self._loop.call_soon(self._flush)
 
     def close(self) -> None:
         self._flush()
@@ -46,7 +48,7 @@ class JoinedWrites:
     def _flush(self) -> None:
         if self._waiting:
             waiting, self._waiting = self._waiting, []
-            self._transport.write(b"".join(waiting))
+            self._transport.writelines(waiting)  # one system call, no copy
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)

@@ -10,7 +10,7 @@ In the database every value is an integer, a text or NULL (see CONTRIBUTING.md),
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, DecimalException
@@ -193,9 +193,8 @@ def time_text(at: int | None) -> str | None:
     """UTC seconds as `YYYY-MM-DD HH:MM:SS`; None stays None."""
     if at is None:
         return None
-    minute, second = divmod(at, 60)
-    day, minute = divmod(minute, 1_440)
-    return f"{_day_text(day)}{_MINUTES[minute]}{_SECONDS[second]}"
+    minute = at // 60
+    return f"{_day_text(minute // 1_440)}{_MINUTES[minute % 1_440]}{_SECONDS[at % 60]}"
 
 
 def time_value(text: str) -> int | None:
@@ -239,31 +238,16 @@ def _raw(text: str | None) -> msgspec.Raw | None:
     return None if text is None else msgspec.Raw(text.encode())
 
 
-def _money(amount: int | None) -> float | None:
-    return None if amount is None else amount / MONEY_UNIT
-
-
-def _price(amount: int | None) -> float | None:
-    return None if amount is None else amount / MICRO
-
-
-def _key(value: int | None) -> str | None:
-    return None if value is None else str(value)
-
-
-def _flag(value: int | None) -> bool | None:
-    return None if value is None else value != 0
-
-
-TO_WIRE: Mapping[Kind, Callable[[Any], Any]] = {
-    Kind.TIME: time_text,
-    Kind.MONEY: _money,
-    Kind.PRICE: _price,
-    Kind.BOOL: _flag,
-    Kind.KEY: _key,
-    Kind.LIST: _raw,
-    Kind.JSON: _raw,
+TO_WIRE: Mapping[Kind, Callable[[Iterable[Any]], Iterable[Any]]] = {
+    Kind.TIME: lambda cells: map(time_text, cells),
+    Kind.MONEY: lambda cells: [None if each is None else each / MONEY_UNIT for each in cells],
+    Kind.PRICE: lambda cells: [None if each is None else each / MICRO for each in cells],
+    Kind.BOOL: lambda cells: [None if each is None else each != 0 for each in cells],
+    Kind.KEY: lambda cells: [None if each is None else str(each) for each in cells],
+    Kind.LIST: lambda cells: map(_raw, cells),
+    Kind.JSON: lambda cells: map(_raw, cells),
 }
+"""Of a whole column at once: a call for each cell would cost more than what it does."""
 
 
 # -- wire value -> database value -------------------------------------------------------------------------------------
