@@ -13,7 +13,7 @@ from ringback.query import Query, parse
 from ringback.record import attributes
 from ringback.resources.history.cdrs import ALL, OF_USER, Cdr
 from ringback.store import cdrs, rows, schema
-from ringback.store.database import Db, fold
+from ringback.store.database import Db, Params, Row, fold
 from ringback.store.listing import Listing
 from ringback.store.lists import Lists
 from tests.api import Api, filter_text
@@ -176,12 +176,53 @@ def test_counters_equal_the_rows_after_any_writes(api: Api) -> None:
     assert api.services.database.read(counters) == api.services.database.read(counted_anew)
 
 
-def test_a_total_is_counted_once_and_again_after_a_change(api: Api) -> None:
+@pytest.mark.parametrize("entries", [(), (("type", "eq", "O"),), (("duration", "gte", 0), ("type", "ne", "M"))])
+def test_a_total_is_counted_once_and_again_after_a_change(api: Api, entries: tuple[Any, ...]) -> None:
     lists = Lists()
-    query = parse([("filter", filter_text(("duration", "gte", 0), ("type", "ne", "M")))], attributes(Cdr))
+    query = parse([("filter", filter_text(*entries))], attributes(Cdr))
     bound = {"customer": api.acme}
     call = {**random_call(random.Random(1), [1]), "type": "O"}
     for n in range(1, 4):
         api.write(lambda db: cdrs.insert(db, api.acme, [call]))
         for _ in range(2):
-            assert api.services.database.read(lambda db: lists.page(db, ALL, bound, query))[1] == n
+            records, total = api.services.database.read(lambda db: lists.page(db, ALL, bound, query))
+            assert (len(records), total) == (n, n)
+
+
+class Asked:
+    """A transaction that notes the statements it is asked for."""
+
+    def __init__(self, db: Db) -> None:
+        self.db = db
+        self.statements: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.db, name)
+
+    def all(self, sql: str, params: Params = {}) -> list[Row]:
+        self.statements.append(sql)
+        return self.db.all(sql, params)
+
+    def alone(self, sql: str, params: Params = {}) -> list[Row]:
+        self.statements.append(sql)
+        return self.db.alone(sql, params)
+
+
+def test_a_page_with_a_remembered_total_is_one_statement(api: Api) -> None:
+    lists, query = Lists(), parse([], attributes(Cdr))
+
+    def work(db: Db) -> tuple[int, int]:
+        asked = Asked(db)
+        total = lists.page(asked, ALL, {"customer": api.acme}, query)[1]
+        return total, len(asked.statements)
+
+    api.write(lambda db: cdrs.insert(db, api.acme, [random_call(random.Random(1), [1])]))
+    assert api.services.database.read(work) == (1, 3)  # the change number, the counters, the page
+    assert api.services.database.read(work) == (1, 1)
+
+
+def test_a_read_cannot_write(api: Api) -> None:
+    for ask in (lambda db: db.run("DELETE FROM tokens"), lambda db: db.alone("DELETE FROM tokens RETURNING id")):
+        with pytest.raises(Exception, match=r"read-only|readonly|cannot be used"):
+            api.services.database.read(ask)
+    assert api.admin.get("/cdrs").status == 200
