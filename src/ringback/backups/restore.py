@@ -21,6 +21,7 @@ from ringback.blobs import BlobMissing, Blobs, sync_folder
 from ringback.errors import UsageError
 from ringback.store import migrate
 from ringback.store.engines import POSTGRES, sqlite_path
+from ringback.store.sqlite import connect
 
 
 @dataclass(slots=True)
@@ -93,6 +94,7 @@ class _SqliteTarget:
         rows = packed.with_suffix("")
         sqlite.unpack(packed, rows)
         settle(str(rows))
+        connect(rows).close()  # as servers have it: WAL
         try:
             os.link(rows, self._path)
         except FileExistsError:

@@ -1,4 +1,4 @@
-"""`ringback backup`, `verify-backup`, `restore` and `doctor verify`."""
+"""`ringback backup`, `verify-backup`, `restore`, `copy-to` and `doctor verify`."""
 
 import tempfile
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ringback.backups import backup as saving
+from ringback.backups import copy as copying
 from ringback.backups import restore as restoring
 from ringback.backups.compare import differences
 from ringback.backups.manifest import Manifest
@@ -19,7 +20,7 @@ from ringback.cli.console import Config
 from ringback.cli.steps import steps
 from ringback.errors import UsageError
 from ringback.settings import Settings
-from ringback.store.engines import sqlite_path
+from ringback.store.engines import POSTGRES, sqlite_path
 
 Where = Annotated[str, typer.Argument(metavar="DIR|URL", help="A folder, or s3://bucket/prefix (gs://, az:// alike).")]
 Snapshot = Annotated[
@@ -31,6 +32,7 @@ def register(app: typer.Typer) -> None:
     app.command("backup")(backup)
     app.command("verify-backup")(verify_backup)
     app.command("restore")(restore)
+    app.command("copy-to")(copy_to)
 
 
 def backup(
@@ -100,6 +102,33 @@ def restore(
         for key in done.lost:
             console.out.print(f"  {key}", markup=False)
     console.out.print("restored; `ringback doctor verify --against` compares, `ringback serve` starts")
+
+
+def copy_to(
+    url: Annotated[str, typer.Argument(metavar="URL", help="postgresql://user:password@host/name, an empty database.")],
+    config: Config = None,
+) -> None:
+    """Copy the SQLite database to PostgreSQL, and compare every value of every row before the copy is kept.
+
+    Stop the server first, and start it with `database` set to the URL. Audio stays where it is. When the copy fails or
+    is killed, nothing of it is kept: run it again.
+
+    Example: `ringback copy-to postgresql://ringback@db/ringback --config /etc/ringback.toml`
+    """
+    found = console.configured(config)
+    if not found.is_embedded():
+        raise UsageError("The configured database is PostgreSQL already: `copy-to` copies from SQLite.")
+    if not url.startswith(POSTGRES):
+        raise UsageError("Say where to: postgresql://user:password@host/name.")
+    _check_database(found)
+    with steps() as watch:
+        copied = copying.copy(sqlite_path(found.database_url()), url, watch)
+    shown = console.table("table", "rows, all equal")
+    for name, rows in copied.items():
+        if rows:
+            shown.add_row(name, str(rows))
+    console.show(shown)
+    console.out.print(f"{sum(copied.values())} rows copied and compared; start the server with database = the URL")
 
 
 def verify_installation(

@@ -10,6 +10,7 @@ from ringback import app as composition
 from ringback import doctor as checks
 from ringback import settings
 from ringback.cli import console
+from ringback.cli.backups import verify_installation
 from ringback.cli.console import Config
 from ringback.doctor import Finding, Level
 from ringback.resources import ENDPOINTS
@@ -21,18 +22,23 @@ _COLOURS = {Level.OK: "green", Level.WARNING: "yellow", Level.FAULT: "red"}
 
 
 def register(app: typer.Typer) -> None:
-    app.command("doctor")(doctor)
+    doctors = console.group(doctor.__doc__ or "")
+    doctors.callback(invoke_without_command=True, no_args_is_help=False)(doctor)
+    doctors.command("verify")(verify_installation)
+    app.add_typer(doctors, name="doctor")
     app.command("config")(config_)
     app.command("routes")(routes)
 
 
-def doctor(config: Config = None) -> None:
+def doctor(context: typer.Context, config: Config = None) -> None:
     """Check the installation: settings, database, totals, audio, mail, disk. Each line says what to do.
 
     Exit code: 0 when there is no fault (warnings may be), 1 when there is one.
 
     Example: `ringback doctor --config /etc/ringback.toml`
     """
+    if context.invoked_subcommand:
+        return
     found = console.configured(config)
     seen: Counter[Level] = Counter()
     for level, text in _findings(found):

@@ -1,0 +1,92 @@
+"""Moving an SQLite database to PostgreSQL: copied in one transaction, and compared before it is committed.
+
+The source is locked for the time: no other process may have it open. So nothing can be written to it that would be
+missing in the copy, and a server that runs on it is noticed. The target either has everything or, when the copy fails
+or is killed, nothing: it is run again.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from itertools import zip_longest
+from pathlib import Path
+
+from sqlalchemy import Table
+
+from ringback.backups.postgres import FrozenPostgres, Loading
+from ringback.backups.rows import Watch, count, rows_of, select, tables
+from ringback.backups.sqlite import FrozenSqlite
+from ringback.errors import UsageError
+from ringback.store import migrate
+from ringback.store.database import Row
+from ringback.store.ids import skip_to
+from ringback.store.sqlite import connect
+
+
+def copy(path: Path, url: str, watch: Watch) -> dict[str, int]:
+    """The database at `path` into the empty one at `url`; returns the rows of each table, all compared.
+
+    UsageError when a server has `path` open, when `url` has rows, or when a value cannot be there.
+    """
+    migrate.check(str(path))
+    migrate.upgrade(url)
+    with _locked(path) as source, Loading(url) as target:
+        known = tables(source)
+        target.refuse_unless_empty(known)
+        n = {table: count(source, table) for table in known}
+        with target.without_indexes(lambda total: watch.step("indexes", total), watch.advance):
+            watch.step("copy", sum(n.values()))
+            for table, columns in known.items():
+                target.load(table, columns, _read(source, table, columns), watch)
+        for name, following in rows_of(source, "SELECT name, next FROM sequences"):
+            skip_to(target.db, name, following - 1)
+        watch.step("comparison", sum(n.values()))
+        for table, columns in known.items():
+            _compare(source, target.frozen, table, columns, watch)
+        return {table.name: rows for table, rows in n.items()}
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[FrozenSqlite]:
+    try:
+        with closing(connect(path)) as connection:
+            _lock(connection, path)
+            yield FrozenSqlite(connection)
+    finally:
+        connect(path).close()  # as servers have it: WAL
+
+
+def _lock(connection: sqlite3.Connection, path: Path) -> None:
+    try:
+        connection.execute("PRAGMA busy_timeout = 1000")
+        connection.execute("PRAGMA journal_mode = DELETE")  # refused while anybody else has the file open
+        connection.execute("BEGIN EXCLUSIVE")
+    except sqlite3.OperationalError:
+        raise UsageError(
+            f"{path} is open in another process: stop the server first, and start it on the copy."
+        ) from None
+
+
+def _read(source: FrozenSqlite, table: Table, columns: list[str]) -> Iterator[list[Row]]:
+    try:
+        yield from source.lots(select(table, columns))
+    except sqlite3.OperationalError as error:
+        raise UsageError(f"{table.name}: a row cannot be read: {error}") from None
+
+
+def _compare(source: FrozenSqlite, target: FrozenPostgres, table: Table, columns: list[str], watch: Watch) -> None:
+    """Value by value, in the order of the primary key. UsageError names the first row that differs."""
+    sql = select(table, columns)
+    nothing: list[Row] = []
+    for ours, theirs in zip_longest(source.lots(sql), target.lots(sql), fillvalue=nothing):
+        watch.advance(len(ours))
+        if ours != theirs:
+            _name(table, columns, ours, theirs)
+
+
+def _name(table: Table, columns: list[str], ours: list[Row], theirs: list[Row]) -> None:
+    for one, other in zip_longest(ours, theirs):
+        if one != other:
+            row = dict(zip(columns, one or other, strict=True))
+            key = ", ".join(f"{column.name} {row[column.name]}" for column in table.primary_key)
+            raise UsageError(f"{table.name}: the row of {key} is not the same in the copy; nothing was kept of it.")
