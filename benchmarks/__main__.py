@@ -1,6 +1,6 @@
 """`make bench`: ours, the bare cost in the same run, and the ratio, as a table in docs/benchmarks.md.
 
-python -m benchmarks [--sizes 100000,1000000] [--engines sqlite,postgres] [--folder DIR] [--write]
+python -m benchmarks [--parts lists,media] [--sizes 100000,1000000] [--engines sqlite,postgres] [--folder DIR] [--write]
 """
 
 import argparse
@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from benchmarks import bare, data, export, imports
+from benchmarks import bare, data, export, imports, media
 from benchmarks.server import Client, serving
 from ringback.identity import tokens
 from ringback.settings import BASE_PATHS
@@ -168,12 +168,15 @@ def main() -> None:
     parser.add_argument("--sizes", default="100000,1000000")
     parser.add_argument("--engines", default="sqlite,postgres")
     parser.add_argument("--folder", type=Path, help="keeps the databases, so that a second run need not fill them")
+    parser.add_argument("--parts", default="lists,media", help="lists (with imports and exports), media")
     parser.add_argument("--write", action="store_true", help=f"put the table into {REPORT}")
     chosen = parser.parse_args()
     measures: list[Measure] = []
     with tempfile.TemporaryDirectory() as temporary:
         folder = chosen.folder or Path(temporary)
-        for engine in chosen.engines.split(","):
+        if "media" in chosen.parts.split(","):
+            measures += [Measure("–", *each) for each in media.measured(folder)]
+        for engine in chosen.engines.split(",") if "lists" in chosen.parts.split(",") else ():
             for size in map(int, chosen.sizes.split(",")):
                 with _database(engine, folder, f"lists-{size}") as url:
                     for measure in lists(engine, url, folder, size):
