@@ -40,13 +40,13 @@ _ROOMS = {
     "identity": "errors rest.access mail store services identity.idle jobs",
     # the API
     "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
-    "resources": "errors calls sip record query rest.access mail media store jobs identity rest",
+    "resources": "errors calls sip record query rest.access blobs mail media store services jobs identity rest",
     "backups": "errors record blobs store",
     "importers": "errors calls sip media store services jobs record rest resources",
     "pages": "errors settings metrics store jobs rest resources",
     "demo": "record store services identity rest resources importers",
     # the process
-    "jobs.kinds": "jobs identity rest",
+    "jobs.kinds": "jobs identity rest resources",
     "first_login": "store services identity",
     "doctor": "errors settings blobs mail store services",
     "app": "errors settings metrics blobs store identity.idle services jobs identity rest resources pages jobs.kinds",
@@ -72,6 +72,7 @@ LIBRARIES: Mapping[str, set[str]] = {
     "obstore": {"blobs"},
     "dpkt": {"sip.capture"},
     "phonenumbers": {"calls.numbers"},
+    "arro3": {"resources.history.parquet"},
     "argon2": {"identity.passwords"},
     "pyotp": {"identity.second_factor"},
     "prometheus_client": {"metrics"},

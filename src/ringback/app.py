@@ -14,7 +14,7 @@ from ringback.blobs import Blobs, open_blobs
 from ringback.errors import RingbackError, UsageError
 from ringback.identity.idle import IdleTokens
 from ringback.identity.sweep import sweep
-from ringback.jobs import encode, retain
+from ringback.jobs import encode, exports, retain
 from ringback.jobs.kinds import kinds
 from ringback.jobs.worker import Workers
 from ringback.metrics import Metrics
@@ -101,6 +101,7 @@ def _flush_until(stop: threading.Event, services: Services) -> None:
         if flushes % FLUSHES_PER_SWEEP == 0:
             _tried(lambda: sweep(services.database, services.clock()))
             _tried(lambda: encode.sweep(services.database, services.clock()))
+            _tried(lambda: exports.sweep(services.database, services.clock()))
             _tried(lambda: retain.plan(services.database, services.clock()))
     _tried(flush)
 

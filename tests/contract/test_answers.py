@@ -38,6 +38,7 @@ REFUSED = {
     "POST /ingest/voicemails": 400,
     "GET /users/{id}/audio.mp3": 404,
     "GET /monitors/{id}/link.mp3": 403,
+    "GET /exports/{id}/file": 403,
     "GET /cdrs/{id}.trace": 404,
     "GET /cdrs/{id}.pcap": 404,
     "GET /msdrs/{id}.trace": 404,

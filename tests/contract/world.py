@@ -74,14 +74,14 @@ class World:
     def headers(self, row: Endpoint) -> dict[str, str]:
         if row.takes:
             return {"content-type": row.takes}
-        return {"content-type": "audio/mpeg"} if row.method == "PUT" else {}
+        return {"content-type": "audio/mpeg"} if row.method == "PUT" or row.upload else {}
 
     def body(self, row: Endpoint, client: Client) -> Any:
         """A body that the row takes, None where it takes none."""
+        if row.method == "PUT" or row.upload:
+            return b"no audio"
         if row.takes:
             return b'{"key": "1", "calldate": 1700000000, "src": "101", "dst": "102"}'
-        if row.method == "PUT":
-            return b"no audio"
         if row.body is None:
             return None
         if row.bulk:
@@ -223,6 +223,12 @@ def _setting_body(world: World, client: Client) -> dict[str, Any]:
     return {"name": "Shop", "ddi_e164": ddi.data["e164"]}
 
 
+def _export_body(world: World, client: Client) -> dict[str, Any]:
+    """None may wait already: a user has a few at a time."""
+    world.api.write(lambda db: db.run("DELETE FROM exports WHERE state = 'waiting'", {}))
+    return {"resource": "cdrs", "format": "csv"}
+
+
 def _apitoken(world: World, client: Client) -> str:
     token: str = client.post("/apitokens", _named(world, client)).data["token"]
     return token
@@ -255,11 +261,13 @@ BODIES: Mapping[str, Callable[[World, Client], Any]] = {
     "/contacts": lambda world, client: {"first_name": "Zoë", "tel": KNOWN, "global": True},
     "/calls": lambda world, client: {"to": "442079460001"},
     "/rates": lambda world, client: {"prefix": f"4420{next(_numbers)}", "destination": "London", "price": 0.0125},
+    "/rates/rerate": lambda world, client: {"from": "2023-11-01", "to": "2023-12-01"},
     "/webcalls": lambda world, client: {"from": "442079460001", "to": "101"},
     "/callmeback/settings": _setting_body,
     "/callmeback/buttons": lambda world, client: {},
     "/calltracking/campaigns": _named,
     "/cdrs/{id}/notes": lambda world, client: {"text": "Called back"},
+    "/exports": _export_body,
     "/holds": lambda world, client: {"resource": "sms", "ids": [world.make("/sms", client)], "reason": "case 7"},
 }
 """What POST takes, by path."""
@@ -275,7 +283,11 @@ MAKERS: Mapping[str, Callable[[World, Client], Any]] = {
     "/contacts": _posted("/contacts"),
     "/apitokens": _apitoken,
     "/sessions": _session,
+    "/exports": _inserted(
+        "exports", created_at=AT, user_id=_own, resource="cdrs", format="csv", state="failed", progress=0
+    ),
     "/audioinbox": _incoming,
+    "/ingest/recordings": lambda world, client: f"{AT}.{next(_numbers)}",
     "/cdrs": _cdr,
     "/monitors": _audio("monitors", timestamp=AT, duration=2, user_id=_own, type="O", context="PSTN_CALL"),
     "/voicemessages": _audio("voicemessages", origtime=AT, duration=2, extension_id=_own, folder="INBOX", is_new=1),

@@ -4,30 +4,36 @@ import base64
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ringback.errors import BadCredentialsHeader, Unauthorized
 from ringback.identity.idle import IdleTokens
 from ringback.rest.access import Caller, policies_of, strongest
-from ringback.store.database import Db
+from ringback.store.database import Db, first
 
 SESSION_IDLE_S = 30 * 60
 SWEEP_MARGIN_S = 60
 SESSION, API, INGEST = "session", "api", "ingest"
 """Kinds of tokens. One of kind `ingest` opens only the endpoints that are made for it."""
 
-_FIND = """
-    SELECT k.kind, k.expiry_s, k.last_used_at, u.id, u.customer_id, u.first_name, u.last_name, u.roles, u.is_root,
-        u.email,
+_WHO = """
+    u.id, u.customer_id, u.first_name, u.last_name, u.roles, u.is_root, u.email,
         (SELECT string_agg(p.policies, '\n')
          FROM usergroup_users g
          JOIN usergrouppolicy_usergroups l ON l.customer_id = g.customer_id AND l.usergroup_id = g.usergroup_id
          JOIN usergrouppolicies p ON p.customer_id = l.customer_id AND p.id = l.usergrouppolicy_id
          WHERE g.customer_id = u.customer_id AND g.user_id = u.id)
-    FROM tokens k
+"""
+_FIND = f"""
+    SELECT k.kind, k.expiry_s, k.last_used_at, {_WHO} FROM tokens k
     JOIN users u ON u.customer_id = k.customer_id AND u.id = k.user_id
     JOIN customers c ON c.id = k.customer_id
     WHERE k.hash = :hash AND u.active = 1 AND c.deleted_at IS NULL
+"""
+_USER = f"""
+    SELECT {_WHO} FROM users u JOIN customers c ON c.id = u.customer_id
+    WHERE u.customer_id = :customer AND u.id = :user AND u.active = 1 AND c.deleted_at IS NULL
 """
 
 
@@ -86,12 +92,25 @@ def identify(db: Db, token: str, named: str | None, idle: IdleTokens, now: int) 
     rows = db.alone(_FIND, {"hash": token_hash})
     if not rows:
         raise Unauthorized
-    kind, expiry_s, stored_at, user_id, customer_id, first_name, last_name, roles, is_root, email, policies = rows[0]
+    kind, expiry_s, stored_at, *who = rows[0]
+    caller = _caller(who, token_hash, brings_calls=kind == INGEST)
     if expiry_s and now - idle.last_used(token_hash, stored_at) > expiry_s:
         raise Unauthorized
-    if named and named.lower() not in (str(user_id), email.lower()):
+    if named and named.lower() not in (str(caller.user_id), who[6].lower()):
         raise Unauthorized
     idle.touch(token_hash, now, stored_at)
+    return caller
+
+
+def user(db: Db, customer_id: int, user_id: int) -> Caller | None:
+    """A user with the role and policies of now, for work that goes on without a token; None when there is no such active
+    user."""
+    row = first(db, _USER, {"customer": customer_id, "user": user_id})
+    return None if row is None else _caller(row, "", brings_calls=False)
+
+
+def _caller(row: Sequence[Any], token_hash: str, *, brings_calls: bool) -> Caller:
+    user_id, customer_id, first_name, last_name, roles, is_root, email, policies = row
     return Caller(
         customer_id=customer_id,
         user_id=user_id,
@@ -100,7 +119,7 @@ def identify(db: Db, token: str, named: str | None, idle: IdleTokens, now: int) 
         is_root=bool(is_root),
         policies=frozenset() if is_root or not policies else policies_of(policies.split("\n")),
         token_hash=token_hash,
-        brings_calls=kind == INGEST,
+        brings_calls=brings_calls,
     )
 
 

@@ -30,6 +30,7 @@ from ringback.resources.history import (
     chatmsgs,
     chats,
     conversations,
+    exports,
     mediasessions,
     monitors,
     msdrs,
@@ -39,6 +40,7 @@ from ringback.resources.history import (
     user_cdrs,
     voicemessages,
 )
+from ringback.resources.ingest import audio as ingested_audio
 from ringback.resources.ingest import cdrs as ingested_cdrs
 from ringback.rest.endpoint import Endpoint
 
@@ -58,6 +60,7 @@ FAMILIES = (
     mediasessions,
     notes,
     user_cdrs,
+    exports,
     # customer
     sessions,
     apitokens,
@@ -82,6 +85,7 @@ FAMILIES = (
     buttons,
     visitors,
     # what programs bring
+    ingested_audio,
     ingested_cdrs,
     # beyond the three modules
     calls,

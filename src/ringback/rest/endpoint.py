@@ -119,6 +119,17 @@ class Endpoint:
         return self.closed_by.union(*(each.closed_by for each in (self.resource, self.parent) if each is not None))
 
 
+def bound_to(caller: Caller) -> dict[str, Any]:
+    """What every listing may use: the customer, the caller, whether the caller sees everybody's details, presence."""
+    return {
+        "customer": caller.customer_id,
+        "me": caller.user_id,
+        "me_text": str(caller.user_id),
+        "sees_all": int(caller.is_administrator),
+        "sees_presence": int(Policy.PRESENCE_DISABLED not in caller.policies),
+    }
+
+
 @dataclass(slots=True)
 class Call:
     """One request on its way through a handler. Everything runs in one worker thread."""
@@ -155,16 +166,7 @@ class Call:
         return self.caller.customer_id
 
     def bound(self, **more: Any) -> dict[str, Any]:
-        """What every listing may use: the customer, the caller, whether the caller sees everybody's details, presence."""
-        caller = self.caller
-        return {
-            "customer": caller.customer_id,
-            "me": caller.user_id,
-            "me_text": str(caller.user_id),
-            "sees_all": int(caller.is_administrator),
-            "sees_presence": int(Policy.PRESENCE_DISABLED not in caller.policies),
-            **more,
-        }
+        return {**bound_to(self.caller), **more}
 
     def parameters(self, patch: type[P]) -> P:
         """What the query gives."""

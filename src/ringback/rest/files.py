@@ -1,4 +1,4 @@
-"""Audio out of the object store: whole, or the one range that a player asks for (RFC 9110 section 14)."""
+"""Files out of the object store: whole, or the one range that a player asks for (RFC 9110 section 14)."""
 
 import re
 
@@ -14,16 +14,28 @@ _RANGE = re.compile(r"bytes[ \t]*=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.I | re.
 
 def audio(call: Call, key: str, size: int) -> Reply:
     """The blob of `size` bytes as MP3. NotFound when it has gone; RangeNotSatisfiable with the size in Content-Range."""
-    span = _span(call, size)
+    return blob(call, key, size, MP3)
+
+
+def blob(
+    call: Call, key: str, size: int, media_type: str, *, etag: str | None = None, name: str | None = None
+) -> Reply:
+    """A blob as a file. `etag`: changes whenever the bytes do, so that a broken download can go on under If-Range.
+    `name`: what the file is called where it is saved."""
+    span = _span(call, size, etag)
     start, stop = span or (0, size)
     headers = {"Content-Length": str(stop - start), "Cache-Control": "private", "Accept-Ranges": "bytes"}
+    if etag is not None:
+        headers["ETag"] = etag
+    if name is not None:
+        headers["Content-Disposition"] = f'attachment; filename="{name}"'
     if span is not None:
         headers["Content-Range"] = f"bytes {start}-{stop - 1}/{size}"
     try:
         body = call.services.blobs.read(key, start, stop - start)
     except BlobMissing:
-        raise NotFound("The audio is not there any more.") from None
-    return Reply(200 if span is None else 206, body, MP3, headers)
+        raise NotFound("The file is not there any more.") from None
+    return Reply(200 if span is None else 206, body, media_type, headers)
 
 
 def played(path: str, resource: Resource, summary: str) -> Endpoint:
@@ -50,14 +62,14 @@ def place(db: Db, resource: Resource, customer_id: int, record_id: int) -> tuple
     return row[0], row[1]
 
 
-def _span(call: Call, size: int) -> tuple[int, int] | None:
+def _span(call: Call, size: int, etag: str | None) -> tuple[int, int] | None:
     """The half-open range asked for; None for the whole: no range, several, another unit, a malformed one.
 
-    A range counts for GET only (section 14.2), and not under If-Range, which no answer here gives a validator for.
+    A range counts for GET only (section 14.2), and under If-Range (section 13.1.5) only of the file that the reader began.
     """
     text = call.headers.get("range", "")
     match = _RANGE.fullmatch(text)
-    if match is None or call.method != "GET" or "if-range" in call.headers:
+    if match is None or call.method != "GET" or call.headers.get("if-range", etag) != etag:
         return None
     first_, last = (int(part) if part else None for part in match.groups())
     if first_ is None:

@@ -502,7 +502,7 @@ exports = Table(
     *_texts("user_name"),
     _text("resource"),
     _text("format"),
-    *_texts("filter", "sort", "blob_key", "error"),
+    *_texts("filter", "sort", "blob_key", "error", "rights"),  # JSON: what its user was allowed to see
     _text("state"),  # waiting, running, done, failed
     _int("progress"),  # per cent
     *_ints("rows", "size", "finished_at", "expires_at"),

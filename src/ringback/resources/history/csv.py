@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +13,7 @@ from ringback.record import MONEY_UNIT, Attribute, Kind, time_text
 from ringback.rest.access import Policy
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.rest.replies import Reply
+from ringback.services import Services
 from ringback.store.database import Row
 from ringback.store.listing import Listing
 
@@ -49,7 +50,7 @@ def stream(call: Call, resource: Resource, listing: Listing, **bound: Any) -> Re
     hidden = resource.hidden_from(call.caller)
     wanted = [(name, value) for name, value in call.params if name in ("filter", "sort", "dir")]
     query = parse(wanted, resource.usable_by(call.caller))
-    chunks = _chunks(call, listing, call.bound(**bound), query, hidden)
+    chunks = written(call.services, listing, call.bound(**bound), query, hidden)
     first = next(chunks)
     headers = {"Content-Disposition": 'attachment; filename="cdrs.csv"', "Cache-Control": "private"}
     return Reply(200, _joined(first, chunks), MEDIA_TYPE, headers)
@@ -60,28 +61,33 @@ def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _chunks(
-    call: Call, listing: Listing, bound: dict[str, Any], query: Query, hidden: frozenset[str]
+def written(
+    services: Services, listing: Listing, bound: Mapping[str, Any], query: Query, hidden: frozenset[str]
 ) -> Iterator[bytes]:
     """The header with the first rows, then lots of rows."""
-    attributes = list(listing.attributes().values())
-    services = call.services
     with services.lists.stream(services.database, listing, bound, query, hidden) as lots:
-        text = _lines([[each.name for each in attributes]])
-        for rows in lots:
-            yield (text + _lines(_cells(rows, attributes))).encode()
-            text = ""
-        if text:
-            yield text.encode()
+        yield from of_lots(listing, lots)
 
 
-def _lines(rows: Iterable[Sequence[Any]]) -> str:
+def of_lots(listing: Listing, lots: Iterable[Sequence[Row]]) -> Iterator[bytes]:
+    """The header with the first lot of database rows, then the others."""
+    attributes = list(listing.attributes().values())
+    text = lines([[each.name for each in attributes]])
+    for rows in lots:
+        yield (text + lines(cells(rows, attributes))).encode()
+        text = ""
+    if text:
+        yield text.encode()
+
+
+def lines(rows: Iterable[Sequence[Any]]) -> str:
+    """Cells as CSV."""
     buffer = io.StringIO()
     csv.writer(buffer).writerows(rows)
     return buffer.getvalue()
 
 
-def _cells(rows: Sequence[Row], attributes: Sequence[Attribute]) -> Iterable[Sequence[Any]]:
+def cells(rows: Sequence[Row], attributes: Sequence[Attribute]) -> Iterable[Sequence[Any]]:
     """Database values as cells, column by column: each kind has one conversion for all its rows."""
     columns = zip(attributes, zip(*rows, strict=True), strict=True)
     return zip(*(_column(attribute, column) for attribute, column in columns), strict=True)

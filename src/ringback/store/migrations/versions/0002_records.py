@@ -143,6 +143,7 @@ def _exports() -> None:
         sa.Column("sort", TEXT, nullable=True),
         sa.Column("blob_key", TEXT, nullable=True),
         sa.Column("error", TEXT, nullable=True),
+        sa.Column("rights", TEXT, nullable=True),
         sa.Column("state", TEXT, nullable=False),
         sa.Column("progress", INT, nullable=False),
         sa.Column("rows", INT, nullable=True),
