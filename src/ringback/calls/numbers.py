@@ -88,6 +88,17 @@ def _is_assigned(text: str, region: str | None) -> bool:
     return phonenumbers.is_valid_number_for_region(parsed, region)
 
 
+def national(number: str) -> str | None:
+    """E.164 digits as they are dialled inside their country, digits only; None for what has no country."""
+    import phonenumbers
+
+    parsed = _parsed(f"+{number}", None) if _within(number, _SHORTEST) else None
+    if parsed is None:
+        return None
+    text = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.NATIONAL)
+    return "".join(filter(str.isdecimal, text)) or None
+
+
 @lru_cache(maxsize=32_768)
 def country_of(number: str) -> str | None:
     """The alpha-2 country of E.164 digits; None for networks without one (+800, satellites) and for unknown codes.
