@@ -48,12 +48,10 @@ def copy(path: Path, url: str, watch: Watch) -> dict[str, int]:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[FrozenSqlite]:
-    try:
-        with closing(connect(path)) as connection:
-            _lock(connection, path)
-            yield FrozenSqlite(connection)
-    finally:
-        connect(path).close()  # as servers have it: WAL
+    """The next writer takes the file back to WAL."""
+    with closing(connect(path)) as connection:
+        _lock(connection, path)
+        yield FrozenSqlite(connection)
 
 
 def _lock(connection: sqlite3.Connection, path: Path) -> None:
