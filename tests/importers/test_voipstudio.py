@@ -21,6 +21,7 @@ from ringback.importers.voipstudio import login
 from ringback.settings import Settings
 from ringback.store import accounts, cdrs
 from ringback.store.database import Db
+from tests import process
 from tests.api import Api, Client
 from tests.clock import TestClock
 from tests.conftest import POSTGRES
@@ -337,3 +338,17 @@ def test_pages_end_within_a_second_without_loss_or_double(
     summary = target.copy(url)
     assert summary.read == summary.new == 30 + 4
     assert everything(target.root)["/cdrs"] == everything(api.admin)["/cdrs"]
+
+
+def test_the_command_line_takes_the_token_from_the_environment_and_shows_it_nowhere(
+    api: Api, target: Target, url: str
+) -> None:
+    token = api.admin.token or ""
+    ended = process.ringback(target.settings, "import", "voipstudio", url, RINGBACK_SOURCE_TOKEN=token)
+    assert (ended.returncode, ended.stdout) == (0, "4 read: 4 new, 0 known already, 0 refused\n"), ended.stderr
+    refused = process.ringback(target.settings, "import", "voipstudio", url, RINGBACK_SOURCE_TOKEN="wrong")
+    assert refused.returncode == 2
+    assert "token" in refused.stderr
+    none = process.ringback(target.settings, "import", "voipstudio", url)
+    assert "RINGBACK_SOURCE_TOKEN" in none.stderr
+    assert token not in ended.stdout + ended.stderr + none.stderr

@@ -1,12 +1,11 @@
 """Calls with their notes, SMS and chats of the other account."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from ringback.importers.voipstudio import ids, listing
-from ringback.importers.voipstudio.connection import NotServed
+from ringback.importers.voipstudio.connection import Broken, NotServed
 from ringback.importers.voipstudio.copy import Columns, Copy
 from ringback.importers.voipstudio.ids import Parties
 from ringback.importers.voipstudio.rows import columns
@@ -152,15 +151,22 @@ def _operated(customer_id: int, db: Db, lot: Sequence[Columns]) -> Iterator[Colu
 
 def colleagues(copy: Copy) -> None:
     """The messages between colleagues, which each of them lists."""
-    sql = "SELECT source_id FROM copied WHERE customer_id = :customer AND resource = 'users' ORDER BY object_id"
+    sql = """
+        SELECT c.source_id FROM copied c JOIN users u ON u.id = c.object_id AND u.customer_id = c.customer_id
+        WHERE c.customer_id = :customer AND c.resource = 'users' ORDER BY u.id
+    """
     for (user_id,) in copy.services.database.read(lambda db: db.all(sql, {"customer": copy.customer_id})):
         _messages(copy, f"/users/{user_id}/chatmsgs")
 
 
 def _messages(copy: Copy, path: str) -> None:
-    with suppress(NotServed):  # of a user who is gone there; or there are no chats
+    try:
         for page in listing.by_id(copy.source, path, 500):
             copy.all("message", schema.chatmsgs, page, _message, partial(_said, copy.customer_id))
+    except Broken as fault:
+        copy.summary.refuse(path, str(fault))
+    except NotServed:  # of a user who is gone there; or there are no chats
+        return
 
 
 def _message(row: Mapping[str, Any]) -> Columns:
