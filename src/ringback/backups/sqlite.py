@@ -35,8 +35,8 @@ class FrozenSqlite:
         self._packed = packed
 
     def lots(self, sql: str) -> Iterator[list[Row]]:
-        with closing(self._connection.execute(sql)) as cursor:
-            yield from iter(lambda: cursor.fetchmany(LOT), [])
+        cursor = self._connection.execute(sql)
+        return iter(lambda: cursor.fetchmany(LOT), [])
 
     def file(self) -> Path:
         """The compressed copy; waits until it is there."""
