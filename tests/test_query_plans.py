@@ -9,7 +9,7 @@ import pytest
 from ringback.jobs import drop_blobs
 from ringback.query import parse
 from ringback.resources.history import calltracking, cdrs, conversations
-from ringback.store import callbacks, cdr_links, rows, schema
+from ringback.store import callbacks, cdr_links, recordings, rows, schema
 from ringback.store import cdrs as stored
 from ringback.store.database import Db, Params, Row
 from ringback.store.listing import Listing
@@ -20,6 +20,7 @@ from tests.conftest import POSTGRES
 
 CUSTOMER = 1
 BOUND = {"customer": CUSTOMER, "me": 1, "parent": 1}
+RECORDING = {"uniqueid": "1.1", "source_key": "s", "blob_key": "k", "timestamp": 1, "duration": 1, "size": 1}
 _FEW = re.compile(r"callmeback_settings|campaigns")  # tables of which a customer has a handful of rows
 _WALKS = re.compile(r"\(customer_id=\?\)$|^SCAN (?!json_each|cdr_numbers|CONSTANT|page)")
 
@@ -64,6 +65,9 @@ WORK: dict[str, Callable[[Db], object]] = {
     "visitors of a deleted widget": lambda db: callbacks.delete_settings(db, CUSTOMER, [1]),
     "MSDRs to be linked": lambda db: cdr_links.link(db, CUSTOMER, [1, 2]),
     "MSDRs of about that time": lambda db: cdr_links.link_near(db, CUSTOMER, [1_000_000_000]),
+    "recordings of calls that came in": lambda db: recordings.link(db, CUSTOMER, ["1.1", "1.2"]),
+    "the call of a recording": lambda db: recordings.insert(db, CUSTOMER, RECORDING),
+    "the only call between two numbers": lambda db: recordings.between(db, CUSTOMER, "101", "102", 1, 100),
     "CDRs by ids": lambda db: Lists().some(db, cdrs.ALL, BOUND, [1, 2]),
     "a user's CDRs by ids": lambda db: Lists().some(db, cdrs.OF_USER, BOUND, [1, 2]),
     "recordings of a call": lambda db: db.all(
