@@ -1,0 +1,52 @@
+"""Imports of users, contacts and numbers that are killed at random points and repeated."""
+
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.api import Api
+from tests.importers.master_csv import run, written
+
+CHILD = """
+import sys
+from pathlib import Path
+from ringback.app import open_services
+from ringback.importers import IMPORTERS, Options
+from ringback.importers.importer import Unwatched
+from ringback.settings import Settings
+services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
+print("ready", flush=True)
+IMPORTERS[sys.argv[4]].run(services, int(sys.argv[3]), Path(sys.argv[5]), Options(country="GB"), Unwatched())
+"""
+
+
+@pytest.mark.parametrize("kind", ["users", "contacts", "ddis"])
+def test_a_run_that_is_killed_and_repeated_leaves_what_an_undisturbed_one_leaves(
+    api: Api, tmp_path: Path, database_url: str, kind: str
+) -> None:
+    lines = {
+        "users": ["email,ext,first_name,last_name", *(f"u{i}@a.example,7{i:03},U,{i}" for i in range(300))],
+        "contacts": ["first_name,tel", *(f"C{i},+4420794{i:05}" for i in range(3_000))],
+        "ddis": ["e164,destination", *(f"+4420794{i:05},103" for i in range(300))],
+    }[kind]
+    file = written(tmp_path, "\n".join(lines), name=f"{kind}.csv")
+    for n in range(5):
+        argv = [database_url, str(tmp_path), str(api.acme), kind, str(file)]
+        child = subprocess.Popen([sys.executable, "-c", CHILD, *argv], stdout=subprocess.PIPE)
+        assert child.stdout is not None
+        child.stdout.readline()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(0.01 + n * 0.03)
+        child.kill()
+        child.wait()
+        child.stdout.close()
+    expected = [line.split(",", {"users": 3, "contacts": 1, "ddis": 0}[kind])[-1] for line in lines[1:]]
+    summary = run(api, kind, file)
+    assert (summary.new + summary.known, summary.refused) == (len(lines) - 1, [])
+    name = {"users": "last_name", "contacts": "tel", "ddis": "e164"}[kind]
+    stored = [row[name] for row in api.admin.listed(f"/{kind}", limit=10_000, sort="id")]
+    assert [each for each in stored if each != "Tester"] == [re.sub(r"\+|,.*", "", each) for each in expected]
