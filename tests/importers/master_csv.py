@@ -56,3 +56,19 @@ def written(folder: Path, *lines: str, name: str = "Master.csv") -> Path:
     path = folder / name
     path.write_text("".join(lines))
     return path
+
+
+def shape(api: Api, customer: int) -> list[tuple[Any, ...]]:
+    """Every CDR with its key, and the key of the one that it hangs on."""
+    sql = """
+        SELECT t.source_key, p.source_key, t.calldate, t.duration, t.src FROM cdrs t
+        LEFT JOIN cdrs p ON p.customer_id = t.customer_id AND p.live_id = t.parent_live_id
+        WHERE t.customer_id = :customer ORDER BY t.source_key
+    """
+    return api.services.database.read(lambda db: db.all(sql, {"customer": customer}))
+
+
+def stored(api: Api, columns: str) -> list[tuple[Any, ...]]:
+    """Some columns of every CDR of the customer."""
+    sql = f"SELECT {columns} FROM cdrs WHERE customer_id = :customer ORDER BY id"
+    return api.services.database.read(lambda db: db.all(sql, {"customer": api.acme}))

@@ -14,7 +14,7 @@ from ringback.importers import Summary
 from ringback.importers.call_rows import BATCH
 from ringback.store.database import value
 from tests.api import Api
-from tests.importers.master_csv import inbound, line, many, run, written
+from tests.importers.master_csv import inbound, line, many, run, shape, written
 
 KILLS = 3
 
@@ -168,13 +168,3 @@ def test_killed_again_and_again_it_leaves_what_an_undisturbed_run_leaves(
     run(api, "asterisk-cdr", path, customer=api.other)
     assert shape(api, api.acme) == shape(api, api.other)
     assert api.admin.get("/cdrs", limit=1).json["total"] == 4 * BATCH
-
-
-def shape(api: Api, customer: int) -> list[tuple[Any, ...]]:
-    """Every CDR with its key, and the key of the one that it hangs on."""
-    sql = """
-        SELECT t.source_key, p.source_key, t.calldate, t.duration, t.src FROM cdrs t
-        LEFT JOIN cdrs p ON p.customer_id = t.customer_id AND p.live_id = t.parent_live_id
-        WHERE t.customer_id = :customer ORDER BY t.source_key
-    """
-    return api.services.database.read(lambda db: db.all(sql, {"customer": customer}))

@@ -3,6 +3,7 @@
 from ringback.importers.asterisk_cdr import ASTERISK_CDR
 from ringback.importers.contacts import CONTACTS
 from ringback.importers.ddis import DDIS
+from ringback.importers.freeswitch_cdr import FREESWITCH_CDR
 from ringback.importers.importer import Importer, Options, Progress, Refusal, Summary
 from ringback.importers.pcap import PCAP
 from ringback.importers.rates import RATES
@@ -15,5 +16,16 @@ __all__ = ["IMPORTERS", "Importer", "Options", "Progress", "Refusal", "Summary"]
 
 IMPORTERS = {
     importer.kind: importer
-    for importer in (ASTERISK_CDR, RECORDINGS, VOICEMAIL, PCAP, USERS, CONTACTS, DDIS, RATES, VOIPSTUDIO)
+    for importer in (
+        ASTERISK_CDR,
+        FREESWITCH_CDR,
+        RECORDINGS,
+        VOICEMAIL,
+        PCAP,
+        USERS,
+        CONTACTS,
+        DDIS,
+        RATES,
+        VOIPSTUDIO,
+    )
 }

@@ -16,7 +16,7 @@ from operator import itemgetter
 
 from ringback.calls import numbers
 from ringback.importers.call_rows import CallRow
-from ringback.importers.csv_records import RAW_LIMIT_BYTES, Readable, Record, Refused, read
+from ringback.importers.csv_records import RAW_LIMIT_BYTES, Readable, Record, Refused, miscounted, read
 from ringback.importers.importer import Options
 from ringback.importers.wall_clock import WallClock
 
@@ -180,15 +180,12 @@ def _rows(records: Iterator[Record | Refused], reader: "Reader", given: Layout |
 def _row(record: Record | Refused, layout: "Layout | _Plain", reader: "Reader") -> CallRow | Refused:
     if isinstance(record, Refused):
         return record
-    widths = layout.widths
-    if len(record.columns) in widths:
+    if len(record.columns) in layout.widths:
         row = reader.row(record.line_no, layout(record.columns), lossy=record.lossy)
         if isinstance(row, CallRow):
             return row
         return Refused(record.line_no, row, record.line[:RAW_LIMIT_BYTES])
-    wanted = f"{widths.start} to {widths.stop - 1}" if len(widths) > 1 else f"{widths.start}"
-    reason = f"{len(record.columns)} columns instead of {wanted}"
-    return Refused(record.line_no, reason, record.line[:RAW_LIMIT_BYTES])
+    return Refused(record.line_no, miscounted(record.columns, layout.widths), record.line[:RAW_LIMIT_BYTES])
 
 
 def _header(cells: list[str]) -> Layout | None:

@@ -108,7 +108,7 @@ def _records(lines: list[bytes], line_no: int, shape: Shape, *, last: bool) -> G
         if len(columns) in shape.widths:
             yield Record(line_no + at, line.rstrip(b"\r"), columns, lossy=False)
         elif line.strip():
-            yield _refused(line_no + at, _miscounted(columns, shape.widths), line)
+            yield _refused(line_no + at, miscounted(columns, shape.widths), line)
     return len(lines)
 
 
@@ -166,7 +166,7 @@ def _record(lines: list[bytes], line_no: int, shape: Shape, *, closed: bool) -> 
     except csv.Error as error:
         return _refused(line_no, f"not CSV: {error}", lines[0])
     if len(columns) not in shape.widths:
-        return _refused(line_no, _miscounted(columns, shape.widths), lines[0])
+        return _refused(line_no, miscounted(columns, shape.widths), lines[0])
     return Record(line_no, line, columns, lossy="\ufffd" in text and not _is_utf8(line))
 
 
@@ -186,8 +186,9 @@ def _is_utf8(line: bytes) -> bool:
     return True
 
 
-def _miscounted(columns: list[str], widths: range) -> str:
-    return f"{len(columns)} columns instead of {widths.start} to {widths.stop - 1}"
+def miscounted(columns: list[str], widths: range) -> str:
+    wanted = f"{widths.start}" if len(widths) == 1 else f"{widths.start} to {widths.stop - 1}"
+    return f"{len(columns)} columns instead of {wanted}"
 
 
 def _refused(line_no: int, reason: str, line: bytes) -> Refused:

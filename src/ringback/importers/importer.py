@@ -117,7 +117,12 @@ class _Counted:
         self._file, self._progress = file, progress
 
     def read(self, size: int, /) -> bytes:
-        block = self._file.read(size)
+        return self._counted(self._file.read(size))
+
+    def readline(self, size: int, /) -> bytes:
+        return self._counted(self._file.readline(size))
+
+    def _counted(self, block: bytes) -> bytes:
         self._progress.advance(len(block))
         return block
 
