@@ -25,7 +25,7 @@ from tests.api import Client
 from tests.media.sounds import heard
 
 EMAIL, PASSWORD = "admin@demo.example", "correct horse battery staple"
-NOT_OF_A_DEMO = {"/calls", "/users/{id}/calls", "/faxes", "/transactions"}
+NOT_OF_A_DEMO = {"/audioinbox", "/calls", "/users/{id}/calls", "/faxes", "/transactions"}
 CALLS: list[dict[str, Any]] = json.loads((demo.DATA / "lab.json").read_text())["calls"]
 RECORDED = [call for call in CALLS if call["recording"] and any(line["phone"] != "pbx" for line in call["said"])]
 
