@@ -36,7 +36,7 @@ _ROOMS = {
     # what requests, jobs and commands share
     "identity.idle": "store",
     "services": "settings blobs store identity.idle",
-    "jobs": "errors metrics blobs media store services",
+    "jobs": "errors calls record metrics blobs media store services",
     "identity": "errors rest.access mail store services identity.idle jobs",
     # the API
     "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
@@ -48,7 +48,7 @@ _ROOMS = {
     # the process
     "jobs.kinds": "jobs identity rest resources",
     "first_login": "store services identity",
-    "doctor": "errors settings blobs mail store services",
+    "doctor": "errors settings blobs mail store services jobs",
     "app": "errors settings metrics blobs store identity.idle services jobs identity rest resources pages jobs.kinds",
     "protocol": "rest",
     "server": "errors settings app protocol",

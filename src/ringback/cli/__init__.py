@@ -3,11 +3,11 @@
 import sys
 
 from ringback.blobs import BlobsUnavailable
-from ringback.cli import accounts, backups, checks, console, importing, serving
+from ringback.cli import accounts, backups, billing, checks, console, importing, keeping, serving
 from ringback.errors import RingbackError, UsageError
 
 app = console.root()
-for module in (serving, accounts, importing, backups, checks):
+for module in (serving, accounts, importing, billing, backups, keeping, checks):
     module.register(app)
 
 

@@ -32,16 +32,17 @@ SHOWN = 20
 
 
 class Bar:
-    """An importer's progress on the terminal (standard error, so that the summary can be piped)."""
+    """Progress on the terminal (standard error, so that the summary can be piped). `what`: what goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, what: str = "import") -> None:
+        self._what = what
         self._bar: Progress | None = None
         self._task = TaskID(0)
 
     def start(self, total: int, unit: str) -> None:
         amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
-        self._bar = Progress(TextColumn("import"), BarColumn(), amount, TimeRemainingColumn(), console=console.err)
-        self._task = self._bar.add_task("import", total=total)
+        self._bar = Progress(TextColumn(self._what), BarColumn(), amount, TimeRemainingColumn(), console=console.err)
+        self._task = self._bar.add_task(self._what, total=total)
         self._bar.start()
 
     def advance(self, n: int) -> None:

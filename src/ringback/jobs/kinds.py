@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from ringback.identity import mails
-from ringback.jobs import delete_customer, drop_blobs, encode, exports, retain
+from ringback.jobs import delete_customer, drop_blobs, encode, exports, rerate, retain
 from ringback.jobs.worker import Run
 from ringback.resources.history import export_job
 from ringback.rest import wipes
@@ -20,6 +20,7 @@ def kinds(endpoints: Iterable[Endpoint]) -> Mapping[str, Run]:
         delete_customer.KIND: delete_customer.run,
         encode.KIND: encode.Encoding().run,
         retain.KIND: retain.run,
+        rerate.KIND: rerate.run,
         exports.KIND: export_job.Exporting().run,
         mails.CODE: mails.send_code,
         mails.RESET: mails.send_reset,

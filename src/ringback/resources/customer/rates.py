@@ -4,16 +4,32 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any
 
+import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ringback.calls.numbers import digits
 from ringback.calls.rating import LONGEST_PREFIX, MAX_STEP_S, MICRO, parsed_price
 from ringback.errors import REQUIRED, Fault, Invalid, NotFound
-from ringback.record import Column, Id, Kind, Number, Patch, Price, Record, RequiredName, Wire
+from ringback.jobs import rerate
+from ringback.record import (
+    Check,
+    Column,
+    Id,
+    Kind,
+    Number,
+    Patch,
+    Price,
+    Record,
+    RequiredName,
+    Wire,
+    WireTime,
+    time_text,
+    time_value,
+)
 from ringback.resources.customer.users import END
 from ringback.rest import replies
 from ringback.rest.access import ADMINISTRATORS, Policy
-from ringback.rest.endpoint import Call, Endpoint, Resource, Shape
+from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.rest.verbs import created, listed, patched, removed, shown
 from ringback.rest.wipes import cleared
 from ringback.store import accounts, rows, schema
@@ -64,6 +80,37 @@ class Quote(Record):
     increment_s: Increment
 
 
+def _date_fault(text: str) -> str | None:
+    return None if time_value(text) is not None else "This date does not exist."
+
+
+Instant = Annotated[
+    str,
+    Meta(
+        pattern=r"^\d{4}-\d\d-\d\d([ T]\d\d:\d\d(:\d\d)?Z?)?" + END,
+        description="UTC, YYYY-MM-DD or YYYY-MM-DD HH:MM:SS",
+        examples=["2026-11-01"],
+    ),
+    Check(_date_fault),
+    Wire(Kind.TIME),
+]
+
+
+class Rerating(Record):
+    """What was asked for. When it is done the audit log has an entry `rerate` with this `object_id`."""
+
+    id: Id
+    from_: WireTime = msgspec.field(name="from")
+    to: WireTime
+
+
+class RerateBody(Patch):
+    """Calls from `from` to before `to`."""
+
+    from_: Instant = msgspec.field(name="from")
+    to: Instant
+
+
 RATES = Resource(Listing("rates", Rate, schema.rates), closed_by=frozenset({Policy.BILLING_DISABLED}))
 
 
@@ -99,6 +146,16 @@ def _quote(call: Call) -> replies.Reply:
     return replies.item(Quote(number, found.prefix, found.destination, price, found.minimum_s, found.increment_s))
 
 
+def _rerate(call: Call) -> replies.Reply:
+    given = call.body(RerateBody)
+    start, end = time_value(given.from_) or 0, time_value(given.to) or 0
+    if start >= end:
+        raise Invalid(faults=[Fault("to", "The period ends after it begins.")])
+    who = {"user_id": call.caller.user_id, "user_name": call.caller.name, "ip": call.ip}
+    job = rerate.enqueue(call.db, call.customer_id, start, end, who, now=call.now)
+    return replies.item(Rerating(job.id, time_text(start) or "", time_text(end) or ""), 202)
+
+
 ENDPOINTS = (
     listed("/rates", RATES, "The rate deck", roles=ADMINISTRATORS),
     created("/rates", RATES, RatePatch, _save, "Add a rate"),
@@ -112,6 +169,19 @@ ENDPOINTS = (
         answer=Quote,
         needs={"number": "as it is dialled in the customer's country, or with + and the country's code"},
         closed_by=frozenset({Policy.BILLING_DISABLED}),
+    ),
+    Endpoint(
+        "POST",
+        "/rates/rerate",
+        "Give the outbound calls of a period the rates and charges of the deck as it is now",
+        _rerate,
+        Shape.ITEM,
+        202,
+        answer=Rerating,
+        body=RerateBody,
+        roles=ADMINISTRATORS,
+        closed_by=frozenset({Policy.BILLING_DISABLED}),
+        work=Work.WRITE,
     ),
     shown("/rates/{id}", RATES, "One rate", roles=ADMINISTRATORS),
     patched("/rates/{id}", RATES, RatePatch, _save, "Change a rate"),
