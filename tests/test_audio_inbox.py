@@ -191,6 +191,20 @@ def test_while_the_object_store_is_away_it_waits_however_long(api: Api, settings
     assert len(blobs(api)) == 1
 
 
+def test_what_was_given_up_can_be_had_tried_at_once(api: Api, settings: Settings, tmp_path: Path) -> None:
+    take_in(api, tone(tmp_path / "tone.wav"))
+    (entry,) = api.admin.listed("/audioinbox")
+    folder = Path(settings.blobs_url())
+    away = folder.rename(folder.with_name("away"))
+    for _ in range(queue.ATTEMPTS):
+        api.run_jobs()
+        pass_time(api, 100)
+    away.rename(folder)
+    assert api.admin.post(f"/audioinbox/{entry['id']}/retry").data["state"] == "waiting"
+    api.run_jobs()
+    assert len(api.admin.listed("/monitors")) == 1
+
+
 def test_deleted_while_it_is_being_encoded_it_leaves_nothing(
     api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,11 +3,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 
+from ringback.errors import Unavailable
 from ringback.rest import uploads
+from ringback.settings import Settings
 from ringback.store import cdrs
 from tests.api import Answer, Api, Client
 from tests.media.sounds import converted, tone
@@ -122,6 +124,22 @@ def test_who_may_not_is_told_before_the_body_is_read(api: Api, tmp_path: Path) -
 def test_a_file_that_turns_out_too_large_is_refused(pbx: Client, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setattr(uploads, "MAX_FILE", 1000)
     assert put(pbx, tone(tmp_path / "tone.wav")).status == 413
+
+
+def test_what_cannot_be_kept_is_not_acknowledged(api: Api, pbx: Client, settings: Settings, tmp_path: Path) -> None:
+    folder = Path(settings.blobs_url())
+    away = folder.rename(folder.with_name("away"))
+    file = tone(tmp_path / "tone.wav")
+    answer = put(pbx, file)
+    assert (answer.status, int(answer.headers["retry-after"]) > 0) == (503, True)
+    assert api.admin.listed("/audioinbox") == []
+    away.rename(folder)
+    assert put(pbx, file).status == 202
+
+
+def test_a_full_disk_is_told_as_what_passes() -> None:
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(Unavailable, match="No space"):  # noqa: PTH123
+        uploads.write(cast(BinaryIO, full), b"x")
 
 
 def test_a_voice_message_is_its_users(api: Api, pbx: Client, tmp_path: Path) -> None:

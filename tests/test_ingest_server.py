@@ -99,6 +99,18 @@ def test_refusals_come_before_the_body(begin: Callable[[], Process], acme: Login
     assert server.end() == 0
 
 
+def test_an_upload_that_ends_midway_is_none(begin: Callable[[], Process], services: Services, token: str) -> None:
+    server = begin()
+    with socket.create_connection(server.address, timeout=10) as connection:
+        head = f"PUT {BASE_PATHS[0]}/ingest/recordings/1.1 HTTP/1.1\r\nHost: x\r\nContent-Length: {20 * MIB}\r\n"
+        connection.sendall(f"{head}X-Auth-Token: {token}\r\n\r\n".encode() + bytes(3 * MIB))
+    with server.client(token) as client:
+        assert client.put("/ingest/recordings/1.2", content=b"x", headers=WAV).status_code == 202
+    assert server.end() == 0
+    found = services.database.read(lambda db: db.all("SELECT name FROM audio_inbox"))
+    assert found == [("1.2",)]
+
+
 N = 100
 
 
