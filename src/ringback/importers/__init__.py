@@ -1,6 +1,7 @@
 """File formats that come in, one module each; `IMPORTERS` is the catalogue, one line a kind."""
 
 from ringback.importers.asterisk_cdr import ASTERISK_CDR
+from ringback.importers.cdrs import CDRS
 from ringback.importers.contacts import CONTACTS
 from ringback.importers.ddis import DDIS
 from ringback.importers.freeswitch_cdr import FREESWITCH_CDR
@@ -19,6 +20,7 @@ IMPORTERS = {
     for importer in (
         ASTERISK_CDR,
         FREESWITCH_CDR,
+        CDRS,
         RECORDINGS,
         VOICEMAIL,
         PCAP,

@@ -33,9 +33,24 @@ class Refused:
     raw: bytes
 
 
+class Limits(NamedTuple):
+    """How large a record may be, so that a hostile one is never held."""
+
+    bytes: int = RECORD_LIMIT_BYTES
+    lines: int = RECORD_LIMIT_LINES
+
+    @property
+    def size(self) -> str:
+        return f"{self.bytes >> 10} KiB"
+
+
+USUAL = Limits()
+
+
 class Shape(NamedTuple):
     widths: range
     delimiter: str
+    limits: Limits
 
 
 class Record(NamedTuple):
@@ -48,17 +63,19 @@ class Record(NamedTuple):
     lossy: bool
 
 
-def read(source: Readable | Iterable[bytes], widths: range, delimiter: str = ",") -> Iterator[Record | Refused]:
+def read(
+    source: Readable | Iterable[bytes], widths: range, delimiter: str = ",", limits: Limits = USUAL
+) -> Iterator[Record | Refused]:
     """The records in the order of the file; empty lines are passed over.
 
     `source`: a binary file, or lines with or without their line ends. `widths`: the numbers of columns that a record
-    may have. `delimiter`: one ASCII character. Quoting is RFC 4180's; line ends are LF or CR LF. A line over 64 KiB is refused without being held, and
-    so is a record over 64 KiB or 64 lines.
+    may have. `delimiter`: one ASCII character. Quoting is RFC 4180's; line ends are LF or CR LF. A line over the limit of
+    bytes (64 KiB) is refused without being held, and so is a record over that or the limit of lines (64).
     """
-    shape = Shape(widths, delimiter)
+    shape = Shape(widths, delimiter, limits)
     pending: list[bytes] = []
     line_no = 1
-    for lines in batches(source):
+    for lines in batches(source, limits):
         pending += lines
         used = yield from _records(pending, line_no, shape, last=False)
         line_no += used
@@ -81,9 +98,9 @@ def _blocks(source: Readable | Iterable[bytes]) -> Iterator[bytes]:
     yield b"".join(gathered)
 
 
-def batches(source: Readable | Iterable[bytes]) -> Iterator[list[bytes]]:
+def batches(source: Readable | Iterable[bytes], limits: Limits = USUAL) -> Iterator[list[bytes]]:
     """Whole lines without LF, many at a time. Of a longer line only one byte more than the limit is kept, which tells that it was."""
-    kept = RECORD_LIMIT_BYTES + 1
+    kept = limits.bytes + 1
     carry, first = b"", True
     for block in _blocks(source):
         lines = block.split(b"\n")
@@ -100,7 +117,7 @@ def batches(source: Readable | Iterable[bytes]) -> Iterator[list[bytes]]:
 
 def _records(lines: list[bytes], line_no: int, shape: Shape, *, last: bool) -> Generator[Record | Refused, None, int]:
     """Returns how many lines were used: all of them, unless a quote is still open and more lines may come."""
-    rows = _in_bulk(lines, shape.delimiter)
+    rows = _in_bulk(lines, shape)
     if rows is None:
         return (yield from _singly(lines, line_no, shape, last=last))
     for at, columns in enumerate(rows):
@@ -112,14 +129,15 @@ def _records(lines: list[bytes], line_no: int, shape: Shape, *, last: bool) -> G
     return len(lines)
 
 
-def _in_bulk(lines: list[bytes], delimiter: str) -> list[list[str]] | None:
+def _in_bulk(lines: list[bytes], shape: Shape) -> list[list[str]] | None:
     """One row a line, or None where that cannot be proved: a row takes at least one line, so as many rows as lines
     means one line each, and strict reading tells of a quote left open at the end."""
     block = b"\n".join(lines)
-    if b"\0" in block or (len(block) > RECORD_LIMIT_BYTES and max(map(len, lines)) > RECORD_LIMIT_BYTES):
+    limit = shape.limits.bytes
+    if b"\0" in block or (len(block) > limit and max(map(len, lines)) > limit):
         return None
     try:
-        rows = list(csv.reader(block.decode().split("\n"), delimiter=delimiter, strict=True)) if lines else []
+        rows = list(csv.reader(block.decode().split("\n"), delimiter=shape.delimiter, strict=True)) if lines else []
     except (UnicodeDecodeError, csv.Error):
         return None
     return rows if len(rows) == len(lines) else None
@@ -128,7 +146,7 @@ def _in_bulk(lines: list[bytes], delimiter: str) -> list[list[str]] | None:
 def _singly(lines: list[bytes], line_no: int, shape: Shape, *, last: bool) -> Generator[Record | Refused, None, int]:
     at = 0
     while at < len(lines):
-        taken = _extent(lines, at)
+        taken = _extent(lines, at, shape.limits)
         if taken is None and not last:
             return at
         record = _record(lines[at : at + (taken or 1)], line_no + at, shape, closed=bool(taken))
@@ -138,24 +156,24 @@ def _singly(lines: list[bytes], line_no: int, shape: Shape, *, last: bool) -> Ge
     return at
 
 
-def _extent(lines: list[bytes], at: int) -> int | None:
+def _extent(lines: list[bytes], at: int, limits: Limits) -> int | None:
     """How many lines the record that starts here has; 0 when its quote is not closed within the limits, None when
     the lines end before that is known."""
     quotes = size = 0
-    for taken, line in enumerate(lines[at : at + RECORD_LIMIT_LINES], start=1):
+    for taken, line in enumerate(lines[at : at + limits.lines], start=1):
         quotes += line.count(b'"')
         size += len(line) + 1
         if quotes % 2 == 0:
             return taken
-        if size > RECORD_LIMIT_BYTES:
+        if size > limits.bytes:
             return 0
-    return 0 if at + RECORD_LIMIT_LINES <= len(lines) else None
+    return 0 if at + limits.lines <= len(lines) else None
 
 
 def _record(lines: list[bytes], line_no: int, shape: Shape, *, closed: bool) -> Record | Refused | None:
     """None for an empty line. Several lines that make no record together: only the first of them is refused."""
     line = b"\n".join(lines).rstrip(b"\r")
-    fault = _fault(line, closed=closed)
+    fault = _fault(line, shape.limits, closed=closed)
     if fault is not None:
         return _refused(line_no, fault, lines[0])
     if not line.strip():
@@ -170,9 +188,9 @@ def _record(lines: list[bytes], line_no: int, shape: Shape, *, closed: bool) -> 
     return Record(line_no, line, columns, lossy="\ufffd" in text and not _is_utf8(line))
 
 
-def _fault(line: bytes, *, closed: bool) -> str | None:
-    if len(line) > RECORD_LIMIT_BYTES:
-        return "longer than 64 KiB"
+def _fault(line: bytes, limits: Limits, *, closed: bool) -> str | None:
+    if len(line) > limits.bytes:
+        return f"longer than {limits.size}"
     if b"\0" in line:
         return "holds a NUL byte"
     return None if closed else "a quote is not closed"

@@ -13,6 +13,7 @@ from ringback.calls.rating import Deck, Rate, charge
 from ringback.store import cdrs as store
 from ringback.store import messages, rates
 from ringback.store.database import Db, first, value
+from ringback.store.parties import CONTACT
 
 BILLED_AS = "billed_as"
 """The key under which a rated CDR carries the name of its destination, until it is billed; no column."""
@@ -36,7 +37,7 @@ def public_number(cdr: Mapping[str, Any]) -> str | None:
     dst_id = cdr.get("dst_id")
     if cdr["type"] != "O" or cdr["context"] in INSIDE or not cdr.get("dst") or cdr["billsec"] > LONGEST_S:
         return None
-    if dst_id is not None and dst_id != messages.OUTSIDE and not dst_id.startswith(store.CONTACT):
+    if dst_id is not None and dst_id != messages.OUTSIDE and not dst_id.startswith(CONTACT):
         return None
     return digits(cdr["dst"], None)
 

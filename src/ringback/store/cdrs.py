@@ -5,11 +5,11 @@ from typing import Any
 
 from ringback.store import cdr_links, recordings, rows, schema
 from ringback.store.database import Db
+from ringback.store.parties import contact_of, user_of
 
 _INDEXED = "INSERT INTO cdr_numbers (rowid, src, dst) VALUES (:id, :src, :dst)"
 _UNINDEXED = "INSERT INTO cdr_numbers (cdr_numbers, rowid, src, dst) VALUES ('delete', :id, :src, :dst)"
 _NOBODY = {None, 0}
-CONTACT = "contact:"
 _LINKED = (
     schema.monitors,
     schema.msdrs,
@@ -56,7 +56,7 @@ def _complete(cdr: Mapping[str, Any], fresh: Iterable[int]) -> dict[str, Any]:
 
 def _parties(cdr: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The users to whom a CDR belongs: its user, and the users that its source and destination are."""
-    users = {cdr.get("user_id"), _user(cdr.get("src_id")), _user(cdr.get("dst_id"))} - _NOBODY
+    users = {cdr.get("user_id"), user_of(cdr.get("src_id")), user_of(cdr.get("dst_id"))} - _NOBODY
     return [{"user_id": user, "calldate": cdr["calldate"], "cdr_id": cdr["id"]} for user in users]
 
 
@@ -65,18 +65,14 @@ def _note_last_calls(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]
     latest: dict[int, int] = {}
     for cdr in cdrs:
         for party in (cdr.get("src_id"), cdr.get("dst_id")):
-            if party is not None and party.startswith(CONTACT):
-                contact = int(party.removeprefix(CONTACT))
+            contact = contact_of(party)
+            if contact is not None:
                 latest[contact] = max(latest.get(contact, 0), cdr["calldate"])
     sql = (
         "UPDATE contacts SET last_call_at = :at WHERE customer_id = :customer AND id = :id"
         " AND (last_call_at IS NULL OR last_call_at < :at)"
     )
     db.many(sql, [{"customer": customer_id, "id": contact, "at": at} for contact, at in sorted(latest.items())])
-
-
-def _user(party: str | None) -> int | None:
-    return int(party) if party is not None and party.isdecimal() else None
 
 
 def delete(db: Db, customer_id: int, ids: Sequence[int]) -> None:
