@@ -21,7 +21,7 @@ from tests.conftest import POSTGRES
 from tests.process import COMMAND, Login, Process, login, ringback
 
 DATA = Path(__file__).parent.parent / "src/ringback/demo/data"
-COMMANDS = ("serve", "demo", "migrate", "import", "doctor", "config", "routes")
+COMMANDS = ("serve", "demo", "migrate", "import", "doctor", "config", "routes", "backup", "verify-backup", "restore", "retain")
 NO_COUNTRY = "--country: there is no country '{}'; write the two letters of ISO 3166, such as GB."
 GROUPS = (
     "customer create",
@@ -31,6 +31,8 @@ GROUPS = (
     "user passwd",
     "user two-factor-off",
     "token create",
+    "copy-to",
+    "doctor verify",
 )
 
 
