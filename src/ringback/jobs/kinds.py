@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 
 from ringback.identity import mails
-from ringback.jobs import delete_customer, drop_blobs, encode, exports, rerate, retain
+from ringback.jobs import delete_customer, drop_blobs, encode, erase, exports, rerate, retain
 from ringback.jobs.worker import Run
 from ringback.resources.history import export_job
 from ringback.rest import wipes
@@ -18,6 +18,7 @@ def kinds(endpoints: Iterable[Endpoint]) -> Mapping[str, Run]:
         wipes.KIND: partial(wipes.run, wiping),
         drop_blobs.KIND: drop_blobs.run,
         delete_customer.KIND: delete_customer.run,
+        erase.KIND: erase.run,
         encode.KIND: encode.Encoding().run,
         retain.KIND: retain.run,
         rerate.KIND: rerate.run,

@@ -1,0 +1,179 @@
+"""Where the records of a customer may name a person, and taking one person out of them.
+
+A row goes when the person is a party of it (`owners`); where somebody else's row only mentions the person (`mentions`), the
+words go. What hangs on a row that goes, goes with it. Amounts of money stay.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Table
+
+from ringback.calls.persons import Person
+from ringback.store import holds, retention, rows, schema
+from ringback.store.database import Database, Db
+
+LOT = 200
+MOST_PACKETS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One table. `json_columns` among them are objects or lists, whose texts are looked at one by one."""
+
+    table: Table
+    owners: tuple[str, ...]
+    mentions: tuple[str, ...] = ()
+    json_columns: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return self.owners + self.mentions
+
+    def owned_by(self, someone: Person, row: Sequence[Any]) -> bool:
+        return any(map(someone.is_in, row[: len(self.owners)]))
+
+    def mentioning(self, someone: Person, row: Sequence[Any]) -> bool:
+        return any(map(someone.is_in, row[len(self.owners) :]))
+
+
+_PARTIES = ("src", "dst")
+_NAMES = ("src_name", "dst_name")
+_PHONES = ("tel", "tel_1", "tel_2", "mobile", "mobile_1", "mobile_2")
+TRACES = (
+    Trace(schema.cdrs, (*_PARTIES, "clid"), (*_NAMES, "info", "metadata", "labels"), ("metadata", "labels")),
+    Trace(
+        schema.monitors,
+        ("called", "caller", *_PARTIES),
+        (*_NAMES, "summary", "transcript", "transcript_speakers", "metadata"),
+        ("transcript_speakers", "metadata"),
+    ),
+    Trace(schema.voicemessages, ("caller", "callerid", "dialled"), ("transcript",)),
+    Trace(schema.audio_inbox, ("row", "name")),
+    Trace(schema.mediasessions, _PARTIES),
+    Trace(schema.msdrs, _PARTIES),
+    Trace(schema.sip_messages, ("payload",)),
+    Trace(schema.chats, ("visitor_email", "visitor_id"), ("visitor_name", "visitor_referer")),
+    Trace(schema.chatmsgs, (), ("from_name", "to_name", "message")),
+    Trace(schema.sms, ("from", "to"), ("from_name", "to_name", "message")),
+    Trace(
+        schema.contacts,
+        ("email", *_PHONES),
+        ("company", "first_name", "last_name", "notes", "labels", "extra"),
+        ("labels", "extra"),
+    ),
+    Trace(schema.cdr_notes, (), ("text",)),
+    Trace(schema.statements, (), ("description",)),
+    Trace(schema.callmeback_visitors, ("number",), ("name", "referer", "page")),
+    Trace(schema.callmeback_requests, ("number",), ("reason",)),
+    Trace(schema.holds, (), ("reason",)),
+    Trace(schema.auditlog, (), ("details", "user_name"), ("details",)),
+)
+"""Calls first, so that what hangs on them goes with them; the audit log last."""
+
+
+def rows_of(database: Database, customer_id: int, trace: Trace, needle: str | None) -> Iterator[Sequence[Any]]:
+    """(id, columns …) of the rows that hold the needle in lower case, or of all; without the time limit of requests."""
+    listed = ", ".join(f'"{name}"' for name in trace.columns)
+    sql = f'SELECT id, {listed} FROM "{trace.table.name}" WHERE customer_id = :customer'
+    if needle is not None:
+        place = "instr" if database.engine == "sqlite" else "strpos"
+        fold = "" if needle.isdecimal() else "fold"
+        sql += " AND (" + " OR ".join(f'{place}({fold}("{name}"), :needle) > 0' for name in trace.columns) + ")"
+    bound = {"customer": customer_id} | ({} if needle is None else {"needle": needle})
+    with database.stream(sql, bound, LOT) as lots:
+        for lot in lots:
+            yield from lot
+
+
+def lots_with(
+    database: Database, customer_id: int, trace: Trace, someone: Person
+) -> Iterator[tuple[list[int], list[int]]]:
+    """Ids of rows that the person owns, and of rows that mention the person, in small lots."""
+    found = rows_of(database, customer_id, trace, someone.needle)
+    concerned = ((row[0], trace.owned_by(someone, row[1:])) for row in found if any(map(someone.is_in, row[1:])))
+    while lot := list(islice(concerned, LOT)):
+        yield [row_id for row_id, is_owner in lot if is_owner], [row_id for row_id, is_owner in lot if not is_owner]
+
+
+def free_of_holds(db: Db, customer_id: int, table: Table, ids: Sequence[int]) -> list[int]:
+    kept = holds.held(db, customer_id, table.name, ids)
+    return [each for each in ids if each not in kept]
+
+
+def redact(db: Db, customer_id: int, trace: Trace, ids: Sequence[int], someone: Person) -> int:
+    """Takes the person out of the texts of these rows; returns how many rows changed."""
+    rows.lock(db, trace.table, customer_id, ids)
+    listed = ", ".join(f'"{name}"' for name in trace.mentions)
+    sql = f'SELECT id, {listed} FROM "{trace.table.name}" WHERE {rows.by_ids(db)}'
+    changed = 0
+    for row_id, *texts in db.all(sql, {"customer": customer_id, "ids": list(ids)}):
+        changes = _changes(trace, texts, someone)
+        rows.update(db, trace.table, customer_id, row_id, changes)
+        changed += bool(changes)
+    return changed
+
+
+def _changes(trace: Trace, texts: Iterable[str | None], someone: Person) -> dict[str, str]:
+    found = {name: text for name, text in zip(trace.mentions, texts, strict=True) if text and someone.is_in(text)}
+    return {
+        name: _redacted_json(text, someone) if name in trace.json_columns else someone.redacted(text)
+        for name, text in found.items()
+    }
+
+
+def _redacted_json(text: str, someone: Person) -> str:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return someone.redacted(text)
+    return json.dumps(_without(value, someone), ensure_ascii=False)
+
+
+def _without(value: Any, someone: Person) -> Any:
+    """A JSON value without the person, who may be a key, a text or a number in it."""
+    match value:
+        case dict():
+            return {someone.redacted(key): _without(each, someone) for key, each in value.items()}
+        case list():
+            return [_without(each, someone) for each in value]
+        case str():
+            return someone.redacted(value)
+        case int() if not isinstance(value, bool) and someone.is_in(str(value)):
+            return someone.redacted(str(value))
+        case _:
+            return value
+
+
+# -- what goes with what ----------------------------------------------------------------------------------------------
+
+
+def hanging_on_cdrs(db: Db, customer_id: int, ids: Sequence[int]) -> Mapping[str, list[int]]:
+    """Recordings, voice messages and media sessions of these calls, by table."""
+    bound = {"customer": customer_id, "ids": list(ids)}
+    linked = db.among("cdr_id", "ids")
+    calls = f"SELECT live_id FROM cdrs WHERE {rows.by_ids(db)}"
+    sessions = f"SELECT call_id FROM msdrs WHERE customer_id = :customer AND {linked}"
+    asked = {
+        "monitors": f"SELECT id FROM monitors WHERE customer_id = :customer AND {linked}",
+        "voicemessages": "SELECT id FROM voicemessages WHERE customer_id = :customer"
+        f" AND (live_id IN ({calls}) OR parent_live_id IN ({calls}))",
+        "mediasessions": f"SELECT id FROM mediasessions WHERE customer_id = :customer AND call_id IN ({sessions})",
+    }
+    return {table: [row[0] for row in db.all(sql, bound)] for table, sql in asked.items()}
+
+
+def take_sessions(db: Db, customer_id: int, ids: Sequence[int]) -> None:
+    """Media sessions with their MSDRs and every packet of them."""
+    while not retention.take_sessions(db, customer_id, ids, MOST_PACKETS):
+        pass
+
+
+def take_chats(db: Db, customer_id: int, ids: Sequence[int]) -> None:
+    sql = f"SELECT id FROM chatmsgs WHERE customer_id = :customer AND {db.among('chat_id', 'ids')}"
+    messages = [row[0] for row in db.all(sql, {"customer": customer_id, "ids": list(ids)})]
+    rows.delete(db, schema.chatmsgs, customer_id, messages)
+    rows.delete(db, schema.chats, customer_id, ids)
