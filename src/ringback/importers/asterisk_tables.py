@@ -39,10 +39,11 @@ class Place(NamedTuple):
 
     def failed(self, error: Exception) -> UsageError:
         """What the driver says, in one line and without the password."""
-        text = " ".join(str(error).split())
+        said = " ".join(str(error).split())[:300]
+        text = f"The database {self.database} on {self.host or 'this machine'}: {said}"
         for secret in filter(None, (self.password, os.environ.get("PGPASSWORD"), os.environ.get("MYSQL_PWD"))):
             text = text.replace(secret, "***")
-        return UsageError(f"The database {self.database} on {self.host or 'this machine'}: {text[:300]}")
+        return UsageError(text)
 
 
 class Source(Protocol):
