@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -376,3 +377,19 @@ def test_a_store_that_hangs_is_unavailable_within_five_seconds(tmp_path: Path, m
 def test_a_bucket_that_does_not_exist(s3: str) -> None:
     with pytest.raises(BlobsUnavailable, match="make the bucket"):
         open_blobs(f"s3://elsewhere?endpoint={s3}").check()
+
+
+def test_a_folder_that_is_emptied_goes_and_comes_again(tmp_path: Path) -> None:
+    """Also while others put blobs into it."""
+    blobs = FolderBlobs(tmp_path)
+
+    def put_and_delete(name: int) -> None:
+        for n in range(25):
+            blobs.put(f"7/monitors/{name}-{n}.mp3", b"x")
+            blobs.delete(f"7/monitors/{name}-{n}.mp3")
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put_and_delete, range(4)))
+    assert not (tmp_path / "7").exists()
+    blobs.put("7/monitors/1.mp3", b"x")
+    assert [stored.key for stored in blobs.list()] == ["7/monitors/1.mp3"]

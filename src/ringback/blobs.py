@@ -173,9 +173,7 @@ class FolderBlobs(Blobs):
             yield file
             file.flush()
             os.fsync(file.fileno())
-            _make_folder(target.parent)
-            Path(file.name).rename(target)
-            sync_folder(target.parent)
+            _put_in_place(Path(file.name), target)
 
     def size(self, key: str) -> int | None:
         path = self._root / _valid(key)
@@ -191,6 +189,14 @@ class FolderBlobs(Blobs):
         with _disk_faults(self._root), suppress(FileNotFoundError, NotADirectoryError):
             path.unlink()
             sync_folder(path.parent)
+            self._remove_empty(path.parent)
+
+    def _remove_empty(self, folder: Path) -> None:
+        """The folder, and those above it, as far as nothing is in them."""
+        with suppress(OSError):  # something is in it, or it is gone already
+            while folder != self._root:
+                folder.rmdir()
+                folder = folder.parent
 
     def sweep(self) -> int:
         with _disk_faults(self._root):
@@ -276,6 +282,21 @@ def _make_folder(folder: Path) -> None:
     with suppress(FileExistsError):
         folder.mkdir(0o700)
     sync_folder(folder.parent)
+
+
+def _put_in_place(path: Path, target: Path) -> None:
+    """On disk. Whoever deletes the last blob of the folder meanwhile removes the folder too: then it is made again."""
+    while True:
+        try:
+            _make_folder(target.parent)
+            path.rename(target)
+        except FileNotFoundError:
+            if not path.exists():
+                raise
+            continue
+        with suppress(FileNotFoundError):
+            sync_folder(target.parent)
+        return
 
 
 def sync_folder(folder: Path) -> None:
