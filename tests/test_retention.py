@@ -8,17 +8,21 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ringback import doctor
-from ringback.jobs import queue, retain
-from ringback.store import callbacks, cdrs, holds, messages, rows, schema
+from ringback.jobs import queue, retain, thinning
+from ringback.settings import Settings
+from ringback.store import callbacks, cdrs, holds, messages, postgres_space, rows, schema
 from tests.api import Api
 from tests.clock import TestClock
+from tests.process import ringback
 from tests.test_cdrs import call
 
+AT = 1_700_000_000
 DAY = 86_400
 KINDS = ("cdrs", "monitors", "voicemessages", "msdrs", "sip", "chats", "sms", "auditlog")
 
@@ -32,8 +36,7 @@ def retained(api: Api, customer: int | None = None) -> dict[str, int]:
     """What went, by sort of rows."""
     services = api.services
     job = api.write(lambda db: retain.claim(db, customer or api.acme, services.clock()))
-    gone = retain.thin(services, job, lambda _: None)
-    return {name: n for name, n in gone.items() if n}
+    return retain.thin(services, job, lambda _: None).gone
 
 
 def days_ago(api: Api, days: float) -> int:
@@ -231,8 +234,8 @@ def test_what_is_held_stays_with_what_hangs_on_it(api: Api) -> None:
 
 def test_many_held_records_stop_nobody(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are passed over once, however many steps it takes."""
-    monkeypatch.setattr(retain, "FIRST_LOT", 20)
-    monkeypatch.setattr(retain, "LARGEST_LOT", 20)
+    monkeypatch.setattr(thinning, "FIRST_LOT", 20)
+    monkeypatch.setattr(thinning, "LARGEST_LOT", 20)
     calls = [call(days_ago(api, 400) + n, src="1" if n % 3 else "2") for n in range(300)]
     api.write(lambda db: cdrs.insert(db, api.acme, calls))
     entry = {"property": "src", "operator": "eq", "value": "1"}
@@ -309,8 +312,8 @@ def test_a_job_that_was_given_up_runs_again_the_next_night(api: Api, clock: Test
 
 def test_a_long_run_lets_other_jobs_go_first_and_goes_on(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retain, "SLICE_S", 0)
-    monkeypatch.setattr(retain, "FIRST_LOT", 10)
-    monkeypatch.setattr(retain, "LARGEST_LOT", 10)
+    monkeypatch.setattr(thinning, "FIRST_LOT", 10)
+    monkeypatch.setattr(thinning, "LARGEST_LOT", 10)
     many = [call(days_ago(api, 400) + n) for n in range(100)]
     api.write(lambda db: cdrs.insert(db, api.acme, many))
     rules(api, cdrs=365)
@@ -353,6 +356,8 @@ def test_a_clock_that_leaps_deletes_nothing_for_a_day(api: Api, clock: TestClock
     clock.now = right
     api.run_jobs()
     assert len(ids(api, "cdrs")) == 1
+    retain.plan(api.services.database, clock())
+    assert jobs(api)[0][2] == retain.next_night(right, "UTC", api.acme)
 
 
 def test_after_a_long_standstill_it_runs_a_day_later(api: Api, clock: TestClock) -> None:
@@ -378,9 +383,9 @@ def test_a_clock_that_goes_back_deletes_nothing_early(api: Api, clock: TestClock
 KILLED = """
 import sys
 from ringback import app
-from ringback.jobs import retain
+from ringback.jobs import retain, thinning
 from ringback.settings import Settings
-retain.FIRST_LOT = retain.LARGEST_LOT = 7
+thinning.FIRST_LOT = thinning.LARGEST_LOT = 7
 services = app.open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]), lambda: int(sys.argv[4]))
 job = services.database.write(lambda db: retain.claim(db, int(sys.argv[3]), int(sys.argv[4])))
 print("begun", flush=True)
@@ -414,8 +419,8 @@ def test_a_killed_run_is_taken_up_where_it_was(api: Api, database_url: str, tmp_
 
 
 def test_a_hold_placed_while_it_runs_is_kept(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retain, "FIRST_LOT", 10)
-    monkeypatch.setattr(retain, "LARGEST_LOT", 10)
+    monkeypatch.setattr(thinning, "FIRST_LOT", 10)
+    monkeypatch.setattr(thinning, "LARGEST_LOT", 10)
     made = api.write(lambda db: cdrs.insert(db, api.acme, [call(days_ago(api, 400) + n) for n in range(100)]))
     rules(api, cdrs=365)
     job = api.write(lambda db: retain.claim(db, api.acme, api.services.clock()))
@@ -427,3 +432,113 @@ def test_a_hold_placed_while_it_runs_is_kept(api: Api, monkeypatch: pytest.Monke
     retain.thin(api.services, job, place)
     assert ids(api, "cdrs") == made[60:65]
     assert api.write(lambda db: holds.held(db, api.acme, "cdrs", made)) == set(made[60:65])
+
+
+# -- the disk ---------------------------------------------------------------------------------------------------------
+
+
+def on_disk(api: Api, database_url: str) -> int:
+    """Bytes of the database's files; of PostgreSQL those of the tables and indexes that are ours."""
+    if api.services.database.engine == "sqlite":
+        return sum(path.stat().st_size for path in Path(database_url).parent.glob(Path(database_url).name + "*"))
+    sql = "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c WHERE relname IN ('cdrs', 'cdr_parties')"
+    return int(api.services.database.read(lambda db: db.all(sql))[0][0])
+
+
+def test_after_80_per_cent_went_the_files_are_a_third_at_most(
+    api: Api, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_space, "SMALL", 50)
+    for lot in range(20):
+        at = [days_ago(api, 100) + (lot * 1_000 + n) * 430 for n in range(1_000)]
+        many = [call(each, src=f"44207946{n:04}", dst=f"1202555{each % 7919:04}") for n, each in enumerate(at)]
+        api.write(lambda db, many=many: cdrs.insert(db, api.acme, [{**row, "user_id": 7} for row in many]))
+    rules(api, cdrs=20)
+    api.services.database.settle()
+    list(api.services.database.giving_back(thorough=False))
+    before = on_disk(api, database_url)
+    now = api.services.clock()
+    api.write(lambda db: queue.enqueue(db, api.acme, retain.KIND, {}, now=now, key=retain.KIND))
+    api.run_jobs()
+    left = api.admin.get("/cdrs").json["total"]
+    assert 3_900 < left < 4_100
+    assert on_disk(api, database_url) < before / 3
+    assert right_totals(api)
+    part = '[{"property":"dst","operator":"like","value":"2025551"}]'
+    found = api.admin.listed("/cdrs?limit=10000", ("dst", "like", "2025551"))
+    assert len(found) == api.admin.get("/cdrs", filter=part, limit=1).json["total"]
+    assert {each["dst"][:8] for each in found} == {"12025551"}
+
+
+def test_giving_back_disturbs_nobody(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between any two of its steps others read and write."""
+    monkeypatch.setattr(postgres_space, "SMALL", 1)
+    monkeypatch.setattr(postgres_space, "CHUNK", 2)
+    made = api.write(lambda db: cdrs.insert(db, api.acme, [call(AT + n) for n in range(2_000)]))
+    api.write(lambda db: cdrs.delete(db, api.acme, made[:1_900]))
+    left = made[1_900:]
+    for n, _ in enumerate(api.services.database.giving_back(thorough=True)):
+        each = left[n % len(left)]
+        assert api.admin.patch("/cdrs", [{"id": each, "info": str(n)}]).data[0]["info"] == str(n)
+    assert ids(api, "cdrs") == left
+    assert right_totals(api)
+
+
+def test_empty_folders_of_audio_go(api: Api, tmp_path: Any) -> None:
+    recording(api, 31)
+    rules(api, monitors=30)
+    retained(api)
+    api.run_jobs()
+    assert not list((tmp_path / "blobs").glob(f"{api.acme}*"))
+    recording(api, 1)
+    assert len(list(api.services.blobs.list())) == 1
+
+
+# -- what doctor says -------------------------------------------------------------------------------------------------
+
+
+def told(api: Api) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {"ok": [], "warning": [], "fault": []}
+    for level, text in doctor.of_kept(api.services):
+        found[level].append(text)
+    return found
+
+
+def test_doctor_tells_what_is_kept_and_what_goes_next(api: Api) -> None:
+    api.write(lambda db: cdrs.insert(db, api.acme, [call(days_ago(api, n)) for n in (31, 29.9, 5)]))
+    recording(api, 400, size=2_048)
+    rules(api, cdrs=30, monitors_bytes=1_024)
+    text = told(api)
+    assert text["warning"] == []
+    whole = "\n".join(text["ok"])
+    assert "the database takes " in whole
+    assert (
+        f"customer {api.acme}, cdrs: 3 rows, the oldest of 2026-10-21; kept for 30 days, 2 of them go on 2026-11-22"
+        in whole
+    )
+    assert f"customer {api.acme}, monitors: 1 row, 2.0 KiB of audio, the oldest of 2025-10-17; kept for ever" in whole
+    assert "up to 1.0 KiB are kept, 1.0 KiB too many go on 2026-11-22" in whole
+
+
+def test_doctor_warns_of_what_should_be_gone(api: Api) -> None:
+    kept, _ = api.write(lambda db: cdrs.insert(db, api.acme, [call(days_ago(api, n)) for n in (50, 40)]))
+    rules(api, cdrs=30)
+    (warning,) = told(api)["warning"]
+    assert "some of 2026-10-02 that should have gone" in warning
+    api.admin.post("/holds", {"resource": "cdrs", "ids": [kept], "reason": "case"})
+    assert "some of 2026-10-12" in told(api)["warning"][0]
+    retained(api)
+    assert told(api)["warning"] == []
+
+
+def test_the_command_deletes_now_and_tells_how_many(api: Api, settings: Settings) -> None:
+    api.write(lambda db: cdrs.insert(db, api.acme, [call(0), call(1)]))
+    rules(api, cdrs=30)
+    result = ringback(settings, "retain", "--compact")
+    assert (result.returncode, result.stdout) == (0, f"customer {api.acme}: 2 cdrs deleted\ndone\n"), result.stderr
+    assert ids(api, "cdrs") == []
+    assert ringback(settings, "retain", "--customer", str(api.other)).stdout == (
+        f"customer {api.other}: nothing was too old\ndone\n"
+    )
+    api.write(lambda db: retain.claim(db, api.acme, int(time.time())))
+    assert "running already" in ringback(settings, "retain").stderr

@@ -97,6 +97,7 @@ def _flush_until(stop: threading.Event, services: Services) -> None:
     flushes = 0
     while not stop.wait(FLUSH_S):
         _tried(flush)
+        _tried(services.database.settle)
         flushes += 1
         if flushes % FLUSHES_PER_SWEEP == 0:
             _tried(lambda: sweep(services.database, services.clock()))

@@ -13,6 +13,7 @@ from sqlalchemy import Table
 from ringback import mail
 from ringback.blobs import BlobsUnavailable
 from ringback.errors import RingbackError, UsageError
+from ringback.jobs.kept import Kept, kept
 from ringback.services import Services
 from ringback.settings import Settings, masked
 from ringback.store import inbox, migrate, schema
@@ -127,6 +128,45 @@ def of_counters(services: Services) -> Iterator[Finding]:
         )
     if not wrong:
         yield Finding(Level.OK, "all totals are right")
+
+
+def of_kept(services: Services) -> Iterator[Finding]:
+    """What each kind takes, how long it is kept, and what goes next."""
+    size = services.database.size()
+    free = "" if size.free is None else f", {_bytes(size.free)} of that free for new rows"
+    tables = "".join(f"; {name} {_bytes(each)}" for name, each in size.tables.items())
+    yield Finding(Level.OK, f"the database takes {_bytes(size.total)}{free}{tables}")
+    for each in kept(services, services.clock()):
+        audio = "" if each.bytes is None else f", {_bytes(each.bytes)} of audio"
+        since = "" if each.oldest is None else f", the oldest of {_date(each.oldest)}"
+        what = f"customer {each.customer_id}, {each.name}: {amount(each.rows, 'row')}{audio}{since}; {_rule(each)}"
+        yield Finding(Level.OK, what)
+        if each.overdue is not None:
+            yield Finding(
+                Level.WARNING,
+                f"customer {each.customer_id}, {each.name}: there are some of {_date(each.overdue)} that should have gone"
+                " and that no hold keeps: does a server run at night? `ringback retain` deletes them now",
+            )
+
+
+def _rule(each: Kept) -> str:
+    if each.limit is None:
+        return "kept for ever"
+    if each.by_size:
+        next_ = f"{_bytes(each.going)} too many go" if each.going else "nothing goes"
+        return f"up to {_bytes(each.limit)} are kept, {next_} on {_date(each.at)}"
+    return f"kept for {amount(each.limit, 'day')}, {each.going or 'none'} of them go on {_date(each.at)}"
+
+
+def _date(at: int) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d}"
+
+
+def _bytes(n: int) -> str:
+    for unit, size in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+        if n >= size:
+            return f"{n / size:.1f} {unit}"
+    return f"{n} bytes"
 
 
 def of_blobs(services: Services) -> Iterator[Finding]:

@@ -61,6 +61,7 @@ def _findings(found: Settings) -> Iterator[Finding]:
         yield from checks.of_jobs(services)
         yield from checks.of_audio_inbox(services)
         yield from checks.of_counters(services)
+        yield from checks.of_kept(services)
         yield from checks.of_blobs(services)
         services.database.close()
 

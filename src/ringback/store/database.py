@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import lru_cache
-from typing import Any, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ringback.errors import Fault, Invalid
 
@@ -23,6 +23,15 @@ class Taken(Invalid):
     def __init__(self, columns: Sequence[str]) -> None:
         self.columns = tuple(columns)
         super().__init__(faults=[Fault(columns[-1] if columns else None, "This value is already used.")])
+
+
+class Size(NamedTuple):
+    """Bytes on the disk. `free`: what the database could give back, None where it cannot tell."""
+
+    total: int
+    free: int | None
+    tables: Mapping[str, int]
+    """The largest tables with their indexes, where the database can tell."""
 
 
 class Db(Protocol):
@@ -70,6 +79,17 @@ class Database(Protocol):
 
     def stream(self, sql: str, params: Params, size: int) -> AbstractContextManager[Iterator[list[Row]]]:
         """Rows in lots of `size`, in one snapshot, without holding them in memory and without the time limit."""
+        ...
+
+    def size(self) -> Size: ...
+
+    def settle(self) -> None:
+        """Brings what was written to its place, beside readers and writers: to be called now and then."""
+        ...
+
+    def giving_back(self, *, thorough: bool) -> Iterator[None]:
+        """Gives the space of deleted rows back to the disk; each `next` is a short step. `thorough` after a large
+        thinning: it moves more, and gives back all that can be had."""
         ...
 
     def close(self) -> None: ...

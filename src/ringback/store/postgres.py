@@ -11,7 +11,8 @@ from psycopg.pq import TransactionStatus
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ringback.errors import TooSlow, Unavailable
-from ringback.store.database import Db, Params, Row, T, Taken, percent_style
+from ringback.store import postgres_space
+from ringback.store.database import Db, Params, Row, Size, T, Taken, percent_style
 
 CONNECTIONS = 10
 WAIT_S = 10.0
@@ -136,6 +137,25 @@ class PostgresDatabase:
         ):
             cursor.execute(percent_style(sql), params)
             yield iter(lambda: cursor.fetchmany(size), [])
+
+    def size(self) -> Size:
+        sql = """
+            SELECT relname, pg_total_relation_size(oid) FROM pg_class
+            WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace ORDER BY 2 DESC LIMIT 5
+        """
+        total = self.read(lambda db: int(db.all("SELECT pg_database_size(current_database())")[0][0]))
+        return Size(total, None, dict(self.read(lambda db: db.all(sql))))
+
+    def settle(self) -> None:
+        """PostgreSQL does so by itself."""
+
+    def giving_back(self, *, thorough: bool) -> Iterator[None]:
+        return postgres_space.giving_back(self._maintain, thorough)
+
+    def _maintain(self, work: Callable[[Connection], T]) -> T:
+        """Each statement for itself, without the time limit."""
+        with _translated(), psycopg.connect(self._url, autocommit=True) as connection:
+            return work(connection)
 
     @contextmanager
     def _begun(self) -> Iterator[Connection]:

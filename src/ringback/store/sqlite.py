@@ -11,10 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from ringback.errors import TooSlow, Unavailable
-from ringback.store.database import Db, Params, Row, T, Taken, fold
+from ringback.store import sqlite_space
+from ringback.store.database import Db, Params, Row, Size, T, Taken, fold
 
 READERS = 12
 BUSY_TIMEOUT_S = 10.0
+WRITER_CACHE_KIB = 64_000  # lots of deletions go through many indexes
+LONGEST_LOG = 32_000  # pages of 4 KiB
+KEPT_LOG = 64 << 20  # bytes of the log's file that stay when it begins anew
 STEPS_PER_CHECK = 20_000  # virtual machine steps between two looks at the clock: about 1 ms
 
 _AWAY = ("locked", "busy", "full", "disk i/o", "unable to open", "readonly", "malformed", "not a database")
@@ -98,6 +102,8 @@ class SqliteDatabase:
         self.path = path
         self.query_timeout_s = query_timeout_s
         self._write_lock = threading.Lock()
+        self._settle_lock = threading.Lock()
+        self._settler: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._readers: queue.LifoQueue[sqlite3.Connection | None] = queue.LifoQueue()
         for _ in range(READERS):
@@ -124,16 +130,53 @@ class SqliteDatabase:
             self._write_lock.release()
 
     def _transaction(self, work: Callable[[Db], T]) -> T:
-        if self._writer is None:
-            self._writer = connect(self.path)
-        self._writer.execute("BEGIN IMMEDIATE")
+        writer = self._opened_writer()
+        writer.execute("BEGIN IMMEDIATE")
         try:
-            result = work(SqliteDb(self._writer))
-            self._writer.execute("COMMIT")
+            result = work(SqliteDb(writer))
+            writer.execute("COMMIT")
         except BaseException:
-            _end(self._writer, "ROLLBACK")
+            _end(writer, "ROLLBACK")
             raise
         return result
+
+    def _opened_writer(self) -> sqlite3.Connection:
+        """Its log is copied into the file by `settle`, and only when that does not come by the writer, which all wait for."""
+        if self._writer is None:
+            self._writer = connect(self.path)
+            self._writer.execute(f"PRAGMA cache_size = -{WRITER_CACHE_KIB}")
+            self._writer.execute(f"PRAGMA wal_autocheckpoint = {LONGEST_LOG}")
+            self._writer.execute(f"PRAGMA journal_size_limit = {KEPT_LOG}")
+        return self._writer
+
+    def size(self) -> Size:
+        names = ("page_size", "page_count", "freelist_count")
+        page, pages, free = (self.read(lambda db, name=name: int(db.all(f"PRAGMA {name}")[0][0])) for name in names)  # type: ignore[misc]
+        return Size(page * pages, page * free, {})
+
+    def settle(self) -> None:
+        if not self._settle_lock.acquire(blocking=False):
+            return
+        try:
+            with _translated():
+                if self._settler is None:
+                    self._settler = connect(self.path)
+                self._settler.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        finally:
+            self._settle_lock.release()
+
+    def giving_back(self, *, thorough: bool) -> Iterator[None]:
+        return sqlite_space.giving_back(self._maintain, thorough)
+
+    def _maintain(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Outside of a transaction, while nobody else of this process writes."""
+        if not self._write_lock.acquire(timeout=BUSY_TIMEOUT_S):
+            raise Unavailable("The database is busy writing. Try again shortly.")
+        try:
+            with _translated():
+                return work(self._opened_writer())
+        finally:
+            self._write_lock.release()
 
     @contextmanager
     def stream(self, sql: str, params: Params, size: int) -> Iterator[Iterator[list[Row]]]:
@@ -164,6 +207,10 @@ class SqliteDatabase:
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None
+        with self._settle_lock:
+            if self._settler is not None:
+                self._settler.close()
+                self._settler = None
         for connection in [self._readers.get() for _ in range(READERS)]:
             if connection is not None:
                 connection.close()

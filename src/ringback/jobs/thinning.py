@@ -1,0 +1,186 @@
+"""One customer's retention, step by step: the stages, how far a run is, and a step.
+
+Each step is a short transaction that also notes in the job's row how far the run is, so that a crash repeats nothing and
+forgets nothing.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
+
+from sqlalchemy import Table
+
+from ringback.jobs import drop_blobs, queue
+from ringback.services import Services
+from ringback.store import audit, holds, retention, schema
+from ringback.store.database import Db, value
+from ringback.store.retention import BEGIN, Candidate, Stage, whole
+
+STEP_S = 0.04
+PAUSE = 0.3  # of the time of a step: others write meanwhile
+FIRST_LOT, LEAST_LOT, LARGEST_LOT = 500, 20, 5_000
+MUCH = 0.1  # of the rows that are left
+
+
+def _audio(table: Table) -> retention.Take:
+    def take(db: Db, customer_id: int, ids: Sequence[int], _: int) -> bool:
+        drop_blobs.delete(db, table, customer_id, ids)
+        return True
+
+    return take
+
+
+def _kept(table: Table, at: str, rule: str = "") -> Stage:
+    """Audio by its age, or with a rule of bytes by its size."""
+    size = "size" if rule else "0"
+    return Stage(table.name, rule or table.name, table, at, _audio(table), size=size)
+
+
+def _plain(table: Table, rule: str = "", where: str = "") -> Stage:
+    return Stage(table.name, rule or table.name, table, "created_at", whole(table), where)
+
+
+_CAPTURED = "AND EXISTS (SELECT 1 FROM sip_messages s WHERE s.customer_id = t.customer_id AND s.call_id = t.call_id)"
+STAGES = (
+    _kept(schema.monitors, "timestamp"),
+    _kept(schema.voicemessages, "origtime"),
+    _kept(schema.monitors, "timestamp", "monitors_bytes"),
+    _kept(schema.voicemessages, "origtime", "voicemessages_bytes"),
+    Stage("sip", "sip", schema.mediasessions, "created_at", retention.take_messages, _CAPTURED),
+    Stage("mediasessions", "msdrs", schema.mediasessions, "created_at", retention.take_sessions),
+    _plain(schema.msdrs),
+    Stage("cdrs", "cdrs", schema.cdrs, "calldate", retention.take_cdrs),
+    Stage("chats", "chats", schema.chats, "created_at", retention.take_chats),
+    _plain(schema.chatmsgs, "chats", "AND chat_id IS NULL"),
+    _plain(schema.sms),
+    _plain(schema.auditlog),
+)
+"""In this order: what hangs on others goes before them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a run is, as the job's row has it."""
+
+    now: int
+    stage: int = 0
+    at: int = BEGIN[0]
+    id: int = BEGIN[1]
+    """The row that the run has come to in its stage."""
+    excess: int | None = None
+    """Bytes that have to go yet, where bytes are counted."""
+    gone: Mapping[str, int] = field(default_factory=dict)
+    """How many rows went, by stage."""
+    told: bool = False
+    """Whether the audit log knows."""
+    much: bool = False
+    """Whether so many of all rows went that their space is worth much work."""
+
+
+_PLACE = frozenset(each.name for each in fields(Place))
+
+
+class Thinning:
+    def __init__(self, services: Services, job: queue.Job) -> None:
+        self.services = services
+        self.database = services.database
+        self.job = job
+        noted = {name: each for name, each in job.args.items() if name in _PLACE}
+        self.place = Place(**{"now": services.clock(), **noted})
+        self.rules = self.database.read(lambda db: retention.of_customer(db, job.customer_id))
+        self.lot = FIRST_LOT
+
+    @property
+    def gone(self) -> dict[str, int]:
+        return {name: n for name, n in self.place.gone.items() if n}
+
+    def step(self) -> bool:
+        """Does a little of what is left; False when all is done."""
+        if self.place.stage == len(STAGES):
+            return False
+        stage = STAGES[self.place.stage]
+        found = self._next(stage)
+        if not found:
+            after = self.place.stage + 1
+            self.place = Place(self.place.now, after, gone=self.place.gone, told=self.place.told, much=self.place.much)
+            return True
+        began = time.monotonic()
+        self.place = self.database.write(lambda db: self._take(db, stage, found))
+        took_s = time.monotonic() - began
+        self.lot = min(max(int(self.lot * min(STEP_S / took_s, 2)), LEAST_LOT), LARGEST_LOT)
+        time.sleep(took_s * PAUSE)
+        return True
+
+    def _next(self, stage: Stage) -> list[Candidate]:
+        """The rows that come next in a stage, as far as its rule lets any go."""
+        limit = self.rules.get(stage.rule)
+        if limit is None:
+            return []
+        if stage.by_size:
+            if self.place.excess is None:
+                stored = retention.bytes_of(self.database, self.job.customer_id, stage.table)
+                self.place = replace(self.place, excess=stored - limit)
+            if (self.place.excess or 0) <= 0:
+                return []
+        cut = retention.cut_of(stage.rule, limit, self.place.now)
+        after = (self.place.at, self.place.id)
+        return self.database.read(lambda db: stage.oldest(db, self.job.customer_id, cut, after, self.lot))
+
+    def _take(self, db: Db, stage: Stage, found: Sequence[Candidate]) -> Place:
+        """Deletes what no hold keeps, and notes it in the job's row."""
+        place = self.place
+        kept = holds.held(db, self.job.customer_id, stage.table.name, [each.id for each in found])
+        going = [each for each in found if each.id not in kept]
+        last = found[-1]
+        if place.excess is not None:
+            going = _enough(going, place.excess)
+            last = going[-1] if going else last
+        if stage.take(db, self.job.customer_id, [each.id for each in going], self.lot):
+            place = replace(
+                place,
+                at=last.at,
+                id=last.id,
+                excess=None if place.excess is None else place.excess - sum(each.size for each in going),
+                gone={**place.gone, stage.name: place.gone.get(stage.name, 0) + len(going)},
+            )
+        self._note(db, place)
+        return place
+
+    def _note(self, db: Db, place: Place) -> None:
+        now = self.services.clock()
+        if not queue.keep(db, self.job, asdict(place), now):
+            raise queue.Unfinished(now)  # the job is gone: the customer is being deleted
+
+    def note_place(self) -> None:
+        """Also after a stage in which nothing had to go."""
+        self.database.write(lambda db: self._note(db, self.place))
+
+    def tell(self) -> None:
+        """Tells the audit log what went, once."""
+        if self.gone and not self.place.told:
+            self.place = self.database.write(self._tell)
+
+    def _tell(self, db: Db) -> Place:
+        much = any(_is_much(db, self.job.customer_id, name, n) for name, n in self.gone.items())
+        place = replace(self.place, told=True, much=much)
+        self._note(db, place)
+        audit.note(db, self.job.customer_id, at=self.services.clock(), action="retain", details=json.dumps(self.gone))
+        return place
+
+
+def _enough(going: Sequence[Candidate], excess: int) -> list[Candidate]:
+    """As many of the oldest as have the bytes that are too many."""
+    found = []
+    for each in going:
+        if excess <= 0:
+            break
+        found.append(each)
+        excess -= each.size
+    return found
+
+
+def _is_much(db: Db, customer_id: int, name: str, n: int) -> bool:
+    sql = "SELECT sum(n) FROM counters WHERE customer_id = :customer AND resource = :resource AND attribute = ''"
+    left = value(db, sql, {"customer": customer_id, "resource": name}) or 0
+    return n > MUCH * int(left)
