@@ -17,7 +17,7 @@ from tests import postgres
 from tests.api import Api
 from tests.conftest import POSTGRES
 from tests.importers import cdr_table
-from tests.importers.master_csv import run, stored, written
+from tests.importers.master_csv import line, run, stored, written
 
 N = 2_500
 
@@ -74,7 +74,7 @@ def test_a_column_with_a_time_zone_shows_the_clock_of_the_pbx(api: Api, server: 
         server, [table, "ALTER TABLE cdr RENAME start TO calldate"], [cdr_table.row(start="2026-07-01 10:00:00+00")]
     ) as url:
         assert fetched(api, url, time_zone="Europe/Warsaw").new == 1
-    path = written(tmp_path, cdr_table.line(start="2026-07-01 12:00:00", answer="", end=""))
+    path = written(tmp_path, line(start="2026-07-01 12:00:00", answer="", end=""))
     assert run(api, "asterisk-cdr", path, time_zone="Europe/Warsaw").known == 1
     assert stored(api, "calldate") == [(1_782_900_000,)]
 

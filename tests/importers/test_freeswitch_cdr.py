@@ -87,6 +87,9 @@ def test_the_far_leg_of_a_call_is_not_charged_again(api: Api, tmp_path: Path) ->
     far, mobile = second(), second(C, called="07700900123", dialled="02079460000")
     root, hop, forward = imported(api, written_lines(tmp_path, document(user_name="101"), far, mobile))
     assert (root["charge"], hop["charge"], forward["charge"]) == (0.055, 0, 0.055)
+    api.admin.post("/rates/rerate", {"from": "2026-11-22", "to": "2026-11-23"})
+    api.run_jobs()
+    assert api.admin.get(f"/cdrs/{hop['id']}").data["charge"] == 0
 
 
 def test_numbers_with_an_outside_prefix(api: Api, tmp_path: Path) -> None:

@@ -76,8 +76,8 @@ def test_old_texts_and_dates(api: Api, table: Any) -> None:
 def test_memory_stays_flat(table: Any) -> None:
     table.execute("DELETE FROM cdr")
     for first in range(0, MANY, 10_000):
-        rows = [cdr_table.row(uniqueid=f"1795341600.{i}") for i in range(first, first + 10_000)]
-        table.executemany(cdr_table.inserted(), rows)
+        lot = [cdr_table.row(uniqueid=f"1795341600.{i}") for i in range(first, first + 10_000)]
+        table.executemany(cdr_table.inserted(), lot)
     tracemalloc.start()
     with asterisk_tables.opened(URL, Options(), Unwatched()) as rows:
         assert sum(1 for _ in rows) == MANY

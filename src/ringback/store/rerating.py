@@ -99,6 +99,9 @@ def _read(db: Db, customer_id: int, ids: Sequence[int]) -> list[dict[str, Any]]:
 
 
 def _change(deck: Deck, cdr: Mapping[str, Any]) -> _Change | None:
+    """A charge of nothing without a rate stays: another row has the charge of that call."""
+    if cdr["charge"] == 0 and cdr["rate"] is None:
+        return None
     by = billing.rate_of(deck, cdr)
     if by is None:
         return None
