@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from random import Random
 from time import monotonic, sleep
 
 import pytest
 
+from ringback.errors import UsageError
+from ringback.store import migrate
 from tests.backups.installation import Installation
+from tests.conftest import POSTGRES
 from tests.process import ROOT
 
 TRIES = 12
@@ -78,11 +82,10 @@ def test_a_killed_restore_can_be_run_again(filled: Installation) -> None:
 
 def done(acme: Installation) -> bool:
     """Whether a restore had come to its end before it was killed: the next one is refused then."""
-    from ringback.errors import RingbackError, UsageError
-    from ringback.store import migrate
-
+    if not POSTGRES:
+        return Path(acme.target).exists()
     try:
         migrate.check(acme.target)
-    except (UsageError, RingbackError):
+    except UsageError:
         return False
     return True

@@ -20,8 +20,8 @@ from ringback.backups.rows import Watch, keys, revision, tallies
 from ringback.backups.transfer import Fetched, side_by_side
 from ringback.blobs import BlobMissing, Blobs
 from ringback.record import time_text
-from ringback.store import migrate
-from ringback.store.engines import POSTGRES, sqlite_path
+from ringback.store import migrate, tombstones
+from ringback.store.engines import POSTGRES, open_database, sqlite_path
 
 LIST = "blobs.ndjson.gz"
 
@@ -66,6 +66,8 @@ def backup(url: str, blobs: Blobs, place: Place, elsewhere: Path, watch: Watch) 
         tables=rows.tables,
     )
     place.put_manifest(name, manifest)
+    with closing(open_database(url)) as database:
+        place.add_tombstones(tombstones.of(database))
     return Summary(name, manifest, shelf.copied, shelf.copied_bytes, shelf.missing)
 
 

@@ -4,6 +4,7 @@
     snapshots/2026-11-22T07-10-11.123Z/rows.db.gz           PostgreSQL: rows.pgdump
     snapshots/2026-11-22T07-10-11.123Z/blobs.ndjson.gz      which blobs belong to it
     blobs/ab/abcdef…                                        each once, by its SHA-256, for all snapshots
+    tombstones.ndjson                                       who was forgotten, for all snapshots
 
 `~scratch` in a folder is for files of a running command.
 """
@@ -12,17 +13,21 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
+import msgspec
+
 from ringback.backups.manifest import BackupBroken, File, Manifest, decoded, encoded
 from ringback.blobs import BlobMissing, Blobs, open_blobs
 from ringback.errors import UsageError
+from ringback.store import tombstones
+from ringback.store.tombstones import Tombstone
 
-SNAPSHOTS, BLOBS, MANIFEST = "snapshots", "blobs", "manifest.json"
+SNAPSHOTS, BLOBS, MANIFEST, TOMBSTONES = "snapshots", "blobs", "manifest.json", "tombstones.ndjson"
 _SCRATCH = "~scratch"
 _PIECE = 1 << 20
 
@@ -63,6 +68,20 @@ class Place:
 
     def put_manifest(self, name: str, manifest: Manifest) -> None:
         self.blobs.put(f"{SNAPSHOTS}/{name}/{MANIFEST}", encoded(manifest))
+
+    def tombstones(self) -> list[Tombstone]:
+        """Who was forgotten until the newest backup. BackupBroken when the list is damaged."""
+        try:
+            return tombstones.decoded(b"".join(self.blobs.read(TOMBSTONES)))
+        except BlobMissing:
+            return []
+        except msgspec.DecodeError:
+            raise BackupBroken(f"{TOMBSTONES} is damaged: it says who was forgotten and must not come back.") from None
+
+    def add_tombstones(self, more: Sequence[Tombstone]) -> None:
+        kept = self.tombstones()
+        if (both := tombstones.merged(kept, more)) != kept:
+            self.blobs.put(TOMBSTONES, tombstones.encoded(both))
 
     def put(self, name: str, path: Path) -> File:
         """Stores a file of the snapshot under its own name."""

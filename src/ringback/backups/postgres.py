@@ -115,13 +115,11 @@ def _started(program: str, url: str, arguments: Sequence[str]) -> Iterator["subp
     password = given.pop("password", None)
     environment = os.environ | {"PGAPPNAME": _SESSION} | ({"PGPASSWORD": str(password)} if password else {})
     command = [program, *arguments, f"--dbname={psycopg.conninfo.make_conninfo('', **given)}"]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)  # noqa: S603
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+        try:
+            yield process
+        finally:
             process.kill()
-            process.communicate()
 
 
 def _ended(process: "subprocess.Popen[str]") -> None:

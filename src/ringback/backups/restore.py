@@ -5,7 +5,7 @@ found before that step. A restore that was killed is run again; what it has copi
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,8 +34,20 @@ class Summary:
     """Blobs that the rows name and that the snapshot does not have, or has damaged."""
 
 
+Settle = Callable[[str], object]
+"""What is done to restored rows, at this URL, before a server may see them."""
+
+
 def restore(
-    place: Place, name: str, url: str, blobs: Blobs, elsewhere: Path, watch: Watch, *, accept_loss: bool
+    place: Place,
+    name: str,
+    url: str,
+    blobs: Blobs,
+    elsewhere: Path,
+    watch: Watch,
+    *,
+    accept_loss: bool,
+    settle: Settle = migrate.upgrade,
 ) -> Summary:
     """Restores snapshot `name` into the database `url`, which is not there or empty, and into `blobs`.
 
@@ -57,13 +69,8 @@ def restore(
                 " Restore another snapshot, or with --accept-loss all but these."
             )
         watch.step("rows", 0)
-        target.put(packed)
+        target.put(packed, settle)
     return summary
-
-
-def settle(url: str) -> None:
-    """What is done to restored rows before a server may see them."""
-    migrate.upgrade(url)
 
 
 # -- rows -------------------------------------------------------------------------------------------------------------
@@ -90,7 +97,7 @@ class _SqliteTarget:
         with suppress(OSError):
             folder.parent.rmdir()
 
-    def put(self, packed: Path) -> None:
+    def put(self, packed: Path, settle: Settle) -> None:
         rows = packed.with_suffix("")
         sqlite.unpack(packed, rows)
         settle(str(rows))
@@ -115,7 +122,7 @@ class _PostgresTarget:
         with scratch(self._elsewhere) as folder:
             yield folder
 
-    def put(self, packed: Path) -> None:
+    def put(self, packed: Path, settle: Settle) -> None:
         postgres.restore(self._url, packed)
         settle(self._url)
         postgres.finish(self._url)

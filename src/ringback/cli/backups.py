@@ -2,25 +2,32 @@
 
 import tempfile
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ringback import app as composition
 from ringback.backups import backup as saving
 from ringback.backups import copy as copying
 from ringback.backups import restore as restoring
 from ringback.backups.compare import differences
 from ringback.backups.manifest import Manifest
 from ringback.backups.place import Place
+from ringback.backups.rows import Watch
 from ringback.backups.verify import verify
 from ringback.blobs import Blobs, open_blobs
 from ringback.cli import console
 from ringback.cli.console import Config
 from ringback.cli.steps import steps
 from ringback.errors import UsageError
+from ringback.jobs import reapply
 from ringback.settings import Settings
+from ringback.store import migrate
 from ringback.store.engines import POSTGRES, sqlite_path
+from ringback.store.tombstones import Tombstone
 
 Where = Annotated[str, typer.Argument(metavar="DIR|URL", help="A folder, or s3://bucket/prefix (gs://, az:// alike).")]
 Snapshot = Annotated[
@@ -86,6 +93,8 @@ def restore(
 ) -> None:
     """Put a snapshot back into an empty place: the database and audio folder of `--config`. Nothing is overwritten.
 
+    Who was forgotten (POST /erasures) after the snapshot is forgotten in it again, as far as the backup's newest run knows.
+
     Start the server when it is done. A restore that was killed can be run again.
 
     Example: `ringback restore /backup/ringback --config /etc/ringback-restored.toml`
@@ -95,13 +104,27 @@ def restore(
     name = place.chosen(snapshot)
     given = (found.database_url(), _blobs(found), _elsewhere(found))
     with steps() as watch:
-        done = restoring.restore(place, name, *given, watch, accept_loss=accept_loss)
+        settle = partial(_settled, found, place.tombstones(), watch)
+        done = restoring.restore(place, name, *given, watch, accept_loss=accept_loss, settle=settle)
     _tell(name, done.manifest)
     if done.lost:
         console.out.print(f"restored without {len(done.lost)} audio files that the snapshot does not have:")
         for key in done.lost:
             console.out.print(f"  {key}", markup=False)
     console.out.print("restored; `ringback doctor verify --against` compares, `ringback serve` starts")
+
+
+def _settled(found: Settings, kept: list[Tombstone], watch: Watch, url: str) -> None:
+    """Restored rows at `url` get this version's schema, and lose again who was forgotten meanwhile."""
+    migrate.upgrade(url)
+    if not kept:
+        return
+    services = composition.services_of(replace(found, database=url))
+    try:
+        watch.step("forgotten people", 0)
+        reapply.reapply(services, kept, watch.advance)
+    finally:
+        services.database.close()
 
 
 def copy_to(
@@ -158,7 +181,7 @@ def _verified(place: Place, name: str, found: Settings) -> None:
     with steps() as watch:
         faults = _told(verify(place, name, _elsewhere(found), watch))
     if faults:
-        console.out.print(f"{name} is damaged: {faults} faults", markup=False)
+        console.out.print(f"{name} is damaged: {faults} fault{'s' if faults > 1 else ''}", markup=False)
         raise typer.Exit(1)
     console.out.print(f"{name} is sound: every file was read back", markup=False)
 

@@ -1,0 +1,78 @@
+"""The commands as an operator meets them: a server that runs, a backup beside it, a restore, a comparison."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from ringback.backups import postgres as programs
+from ringback.errors import UsageError
+from ringback.settings import Settings
+from tests.backups.installation import Installation
+from tests.conftest import POSTGRES
+from tests.process import COMMAND, Process, ringback
+
+
+def test_backup_beside_a_server_restore_and_compare(acme: Installation, settings: Settings) -> None:
+    acme.fill()
+    server = Process((*COMMAND, "serve", "--port", "0"), settings)
+    try:
+        made = ringback(settings, "backup", acme.where, "--verify")
+    finally:
+        assert server.end() == 0
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "4 new audio files copied" in made.stdout
+    assert made.stdout.splitlines()[-1].endswith("is sound: every file was read back")
+    elsewhere = acme.folder / "elsewhere"
+    elsewhere.mkdir()
+    restored = replace(settings, data_dir=str(elsewhere), database=acme.target)
+    assert "restored; " in ringback(restored, "restore", acme.where).stdout
+    compared = ringback(restored, "doctor", "verify", "--against", acme.where)
+    assert (compared.returncode, compared.stdout.startswith("no difference to ")) == (0, True)
+    next((elsewhere / "blobs").rglob("*.mp3")).unlink()
+    compared = ringback(restored, "doctor", "verify", "--against", acme.where)
+    assert (compared.returncode, compared.stdout.splitlines()[-1][:12]) == (1, "1 difference")
+    assert ringback(restored, "restore", acme.where).returncode == 2
+
+
+def test_damage_is_an_exit_code(acme: Installation, settings: Settings) -> None:
+    acme.backup()
+    assert ringback(settings, "verify-backup", acme.where).returncode == 0
+    next(Path(acme.where).rglob("blobs.ndjson.gz")).unlink()
+    result = ringback(settings, "verify-backup", acme.where)
+    assert (result.returncode, result.stdout.splitlines()[-1][-9:]) == (1, ": 1 fault")
+
+
+def test_a_database_that_is_not_there_is_not_backed_up(acme: Installation, settings: Settings) -> None:
+    if POSTGRES:
+        return
+    result = ringback(replace(settings, database=str(acme.folder / "other.db")), "backup", acme.where)
+    assert (result.returncode, "There is no database" in result.stderr) == (2, True)
+    assert not Path(acme.where).exists()
+
+
+def test_pg_dump_has_to_be_there_and_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(
+        UsageError, match=r"pg_dump is not on PATH. Install .* version 16 or newer \(Debian: postgresql-client-16\)"
+    ):
+        programs._program("pg_dump", 16)
+    old = tmp_path / "pg_dump"
+    old.write_text("#!/bin/sh\necho 'pg_dump (PostgreSQL) 15.4 (Debian 15.4-1)'")
+    old.chmod(0o755)
+    with pytest.raises(UsageError, match=r"is of version 15\.4, the server of 16"):
+        programs._program("pg_dump", 16)
+    assert programs._program("pg_dump", 15) == str(old)
+
+
+def test_a_password_is_no_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = tmp_path / "said"
+    program = tmp_path / "program"
+    program.write_text(f'#!/bin/sh\necho "$@" "$PGPASSWORD" > {said}')
+    program.chmod(0o755)
+    with programs._started(str(program), "postgresql://me:s3cret@db/x", ["--x"]) as process:
+        process.wait()
+    arguments, _, password = said.read_text().strip().rpartition(" ")
+    assert "s3cret" not in arguments
+    assert (password, os.environ.get("PGPASSWORD")) == ("s3cret", None)
