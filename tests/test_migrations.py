@@ -40,7 +40,7 @@ def test_the_migrated_database_is_what_the_schema_says(database_url: str) -> Non
 
 
 def test_migrating_twice_changes_nothing(database_url: str) -> None:
-    assert migrate.upgrade(database_url) == ("0002", "0002")
+    assert migrate.upgrade(database_url) == ("0003", "0003")
     migrate.check(database_url)
 
 
@@ -59,7 +59,7 @@ def test_an_older_database_keeps_its_rows(tmp_path: Path, database_url: str) -> 
         )
     with pytest.raises(UsageError, match="older schema"):
         migrate.check(url)
-    assert migrate.upgrade(url) == ("0001", "0002")
+    assert migrate.upgrade(url) == ("0001", "0003")
     with engine.connect() as connection:
         assert connection.scalar(sa.text("SELECT name FROM customers")) == "Acme"
         assert connection.scalar(sa.text("SELECT count(*) FROM usergroup_users")) == 1

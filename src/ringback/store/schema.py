@@ -62,6 +62,8 @@ def _link(name: str, one: str, other: str, *more: Column[int]) -> Table:
 
 
 _LINKED = text("linkedid IS NOT NULL")  # imports have none, and no index to keep
+_OPEN = text("status <> 'ENDED'")
+_LOOSE = text("loose_at IS NOT NULL")
 
 # -- customers, users, sessions ---------------------------------------------------------------------------------------
 
@@ -334,6 +336,7 @@ mediasessions = Table(
     *_ints("user_id"),
     UniqueConstraint("customer_id", "call_id"),
     Index(None, "customer_id", "created_at", "id"),
+    Index(None, "customer_id", "updated_at", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
     info={"counted": ("created_at", ("user_id",))},
 )
 
@@ -354,7 +357,7 @@ msdrs = Table(
 )
 
 sip_messages = Table(
-    "sip_messages",  # every captured packet of a media session: SIP and RTCP
+    "sip_messages",  # every captured packet: SIP and RTCP of media sessions, and what belongs to no call
     metadata,
     _id(),
     _customer(),
@@ -367,8 +370,12 @@ sip_messages = Table(
     _int("dst_port"),
     Column("payload", TEXT, nullable=False),  # Latin-1, one character is one byte; NUL, which no text holds, is U+0100
     _text("digest"),
+    *_ints("capture_id"),  # the number of the capture agent
+    *_texts("correlation"),  # what ties it to other packets by the agent's word
+    *_ints("loose_at"),  # the second of its capture, where it belonged to no call when it came in
     UniqueConstraint("customer_id", "call_id", "digest"),
     Index(None, "customer_id", "call_id", "captured_at_us", "id"),
+    Index(None, "customer_id", "loose_at", "id", sqlite_where=_LOOSE, postgresql_where=_LOOSE),
 )
 
 voicemessages = Table(

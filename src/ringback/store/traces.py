@@ -55,7 +55,7 @@ TRACES = (
     Trace(schema.audio_inbox, ("row", "name")),
     Trace(schema.mediasessions, _PARTIES),
     Trace(schema.msdrs, _PARTIES),
-    Trace(schema.sip_messages, ("payload",)),
+    Trace(schema.sip_messages, ("payload", "correlation")),
     Trace(schema.chats, ("visitor_email", "visitor_id"), ("visitor_name", "visitor_referer")),
     Trace(schema.chatmsgs, (), ("from_name", "to_name", "message")),
     Trace(schema.sms, ("from", "to"), ("from_name", "to_name", "message")),
