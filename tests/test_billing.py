@@ -1,5 +1,8 @@
 """What calls cost and the account: rates, charges, statement lines, and a balance that is exact whoever writes."""
 
+import random
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -225,6 +228,40 @@ def test_an_import_rates_and_bills_each_call_once(api: Api, tmp_path: Path) -> N
     assert run(api, "asterisk-cdr", path).known == 3
     assert lines(api.admin) == before
     assert balance(api.admin) == -0.112
+
+
+IMPORT = """
+import sys
+from pathlib import Path
+from ringback.app import open_services
+from ringback.importers import IMPORTERS, Options
+from ringback.importers.importer import Unwatched
+from ringback.settings import Settings
+services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
+IMPORTERS["asterisk-cdr"].run(services, int(sys.argv[3]), Path(sys.argv[4]), Options(country="GB"), Unwatched())
+services.database.close()
+"""
+
+
+def test_an_import_killed_on_its_way_bills_each_call_once(api: Api, tmp_path: Path, database_url: str) -> None:
+    for customer in (api.acme, api.other):
+        with_deck(api, customer=customer)
+    n = 8_000
+    calls = (line(uniqueid=f"{1795341600 + k}.1", dst=f"0770090{k:04}", billsec=str(k % 300)) for k in range(n))
+    path = written(tmp_path, *calls)
+    command = [sys.executable, "-c", IMPORT, database_url, str(tmp_path), str(api.acme), str(path)]
+    for enough in sorted(random.sample(range(n), 3)):
+        process = subprocess.Popen(command)
+        while process.poll() is None and api.admin.get("/statements", limit=1).json["total"] <= enough:
+            pass
+        process.kill()
+        process.wait()
+    subprocess.run(command, check=True)
+    run(api, "asterisk-cdr", path, customer=api.other)
+    assert_account_is_exact(api.admin)
+    told = [[(each["description"], each["amount"]) for each in lines(client)] for client in (api.admin, api.stranger)]
+    assert told[0] == told[1]
+    assert balance(api.admin) == balance(api.stranger)
 
 
 def test_two_imports_at_once_leave_an_exact_balance(api: Api, tmp_path: Path) -> None:

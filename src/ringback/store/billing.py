@@ -113,7 +113,7 @@ def credit(db: Db, customer_id: int, amount: int, description: str, now: int) ->
 
 
 def book(db: Db, customer_id: int, lines: Sequence[Line], now: int) -> int:
-    """Appends lines in this order, and moves the balance; returns it. CDRs are written before, never after."""
+    """Appends lines in this order, and moves the balance; returns it. CDRs are written before: locks are taken in one order."""
     balance = _locked_balance(db, customer_id)
     at = _last_date(db, customer_id)
     booked = []
