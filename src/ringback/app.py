@@ -44,14 +44,19 @@ class App:
 
 
 def open_services(settings: Settings, clock: Clock = system_clock) -> Services:
-    """Opens the object store and the database (migrating an embedded one, checking another).
-
-    The database comes last: its connections are there to be closed, and nothing after it can fail.
-    """
+    """Opens the object store and the database (migrating an embedded one, checking another)."""
     if settings.is_embedded():
         migrate.upgrade(settings.database_url())
     else:
         migrate.check(settings.database_url())
+    return services_of(settings, clock)
+
+
+def services_of(settings: Settings, clock: Clock = system_clock) -> Services:
+    """The same without a look at the schema.
+
+    The database comes last: its connections are there to be closed, and nothing after it can fail.
+    """
     blobs = _blobs(settings.blobs_url())
     return Services(
         settings=settings,

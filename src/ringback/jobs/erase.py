@@ -19,12 +19,11 @@ from ringback.calls.persons import Person
 from ringback.jobs import drop_blobs, encode, exports, queue
 from ringback.record import time_text
 from ringback.services import Services
-from ringback.store import audit, cdrs, rows, schema, server_secrets, traces
+from ringback.store import audit, cdrs, rows, schema, server_secrets, tombstones, traces
 from ringback.store.database import Database, Db, first
 from ringback.store.traces import TRACES, Trace
 
 KIND = "erase"
-SECRET = "erasures"  # noqa: S105 -- the name of it
 LOOKS = 5
 WAITING, RUNNING, DONE, HELD = "waiting", "running", "done", "held"
 
@@ -33,7 +32,7 @@ Take = Callable[[Db, int, Sequence[int]], None]
 
 def fingerprint(database: Database, someone: Person) -> str:
     """What tells that somebody was forgotten without telling who: nobody without the server's secret can try numbers."""
-    return fingerprint_by(server_secrets.secret(database, SECRET), someone)
+    return fingerprint_by(server_secrets.secret(database, tombstones.SECRET), someone)
 
 
 def fingerprint_by(key: bytes, someone: Person) -> str:

@@ -76,6 +76,13 @@ def claim(db: Db, now: int) -> Job | None:
     return None if row is None else Job(row[0], row[1], row[2], json.loads(row[3]), row[4])
 
 
+def of_kind(db: Db, customer_id: int, kind: str) -> list[Job]:
+    """The customer's jobs of a kind, whatever their state."""
+    sql = "SELECT id, args, attempts FROM jobs WHERE customer_id = :customer AND kind = :kind ORDER BY id"
+    found = db.all(sql, {"customer": customer_id, "kind": kind})
+    return [Job(job_id, customer_id, kind, json.loads(args), attempts) for job_id, args, attempts in found]
+
+
 def due(db: Db, now: int) -> int:
     """How many jobs could run and wait."""
     return int(value(db, "SELECT count(*) FROM jobs WHERE state = 'waiting' AND run_at <= :now", {"now": now}))

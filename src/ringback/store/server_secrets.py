@@ -13,6 +13,12 @@ def secret(database: Database, name: str) -> bytes:
     return bytes.fromhex(found or database.write(lambda db: _made(db, name)))
 
 
+def keep(db: Db, name: str, secret: str) -> None:
+    """A secret (hexadecimal) that another database had; one that is here already stays."""
+    sql = "INSERT INTO server_secrets (name, secret) VALUES (:name, :secret) ON CONFLICT (name) DO NOTHING"
+    db.run(sql, {"name": name, "secret": secret})
+
+
 def _kept(db: Db, name: str) -> str | None:
     found: str | None = value(db, "SELECT secret FROM server_secrets WHERE name = :name", {"name": name})
     return found
