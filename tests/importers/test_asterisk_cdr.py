@@ -14,7 +14,7 @@ from ringback.importers import Summary
 from ringback.importers.call_rows import BATCH
 from ringback.store.database import value
 from tests.api import Api
-from tests.importers.master_csv import inbound, line, many, run, shape, written
+from tests.importers.master_csv import inbound, line, many, run, shape, stored, written
 
 KILLS = 3
 
@@ -99,6 +99,20 @@ def test_a_hop_that_comes_with_a_later_import_finds_its_root(api: Api, tmp_path:
     second = run(api, "asterisk-cdr", written(tmp_path, inbound(), inbound(dstchannel="PJSIP/104-00000003")))
     assert (second.new, second.known) == (1, 1)
     assert api.admin.listed("/cdrs", ("parent_live_id", "eq", root["live_id"]))[0]["dst_id"] == str(api.bob.user_id)
+
+
+def test_a_hop_that_comes_long_before_its_root_finds_it(api: Api, tmp_path: Path) -> None:
+    """In another transaction, and another import."""
+    hops = [line("", "1795341600.26", "1", uniqueid=f"1795341650.{n}") for n in (2, 3)]
+    between = [line(uniqueid=f"1795349999.{n}") for n in range(BATCH)]
+    run(api, "asterisk-cdr", written(tmp_path, hops[0], *between, hops[1]))
+    first, second = (row for row in stored(api, "is_root, live_id, root_live_id, uniqueid") if "1795341650" in row[3])
+    assert (first[0], second[0], second[2]) == (1, 0, first[1])
+    run(api, "asterisk-cdr", written(tmp_path, line("", "1795341600.26", "2")))
+    *_, root = stored(api, "is_root, live_id, root_live_id, uniqueid")
+    hung = stored(api, "is_root, parent_live_id, root_live_id, uniqueid")
+    assert [row[:3] for row in hung if "1795341650" in row[3]] == [(0, root[1], root[1])] * 2
+    assert api.admin.get("/cdrs", limit=1, filter='[{"property":"is_root","value":true}]').json["total"] == BATCH + 1
 
 
 def test_what_cannot_be_used_is_told_by_its_line(api: Api, tmp_path: Path) -> None:

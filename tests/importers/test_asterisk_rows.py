@@ -3,7 +3,7 @@
 import io
 import tracemalloc
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -315,6 +315,90 @@ def test_rows_of_one_forked_call_have_their_own_keys() -> None:
 
 def test_equal_rows_without_uniqueid_both_stay() -> None:
     assert len({row.key for row in calls(line(width=16), line(width=16), line(width=16))}) == 3
+
+
+# Forms
+
+SAMPLE = ["clid", *COLUMNS[1:4], *COLUMNS[5:16], "accountcode", "uniqueid", "userfield", "sequence"]
+"""Of Asterisk's `configs/samples/cdr_custom.conf.sample`."""
+
+
+def custom(names: Sequence[str], **changes: str) -> bytes:
+    """The call as `cdr_custom` writes these columns, all in quotes."""
+    told = CALL | {"sequence": "7"} | changes
+    cells = [told.get(name, "").replace('"', '""') for name in names]
+    return ",".join(f'"{cell}"' for cell in cells).encode() + b"\n"
+
+
+def same(one: CallRow, other: CallRow) -> bool:
+    return one._replace(line_no=0) == other._replace(line_no=0)
+
+
+def test_the_sample_of_cdr_custom_needs_no_columns() -> None:
+    (row,) = calls(custom(SAMPLE))
+    assert same(row, call())
+    (precise,) = calls(custom(SAMPLE, duration="60.123456", billsec="55.9"))
+    assert (precise.duration_s, precise.billsec, precise.key) == (60, 55, row.key)
+    with_linked = line("", "1795341599.1", "7", width=16)  # cdr_csv has 19 columns too
+    assert calls(with_linked, custom(SAMPLE))[0].linked_id == "1795341599.1"
+
+
+def test_columns_are_named_in_their_order() -> None:
+    names = ("start", "", "dst", "src", "duration", "billsec", "disposition", "uniqueid", "linkedid", "clid(noquote)")
+    data = custom([*names[:9], "clid"], linkedid="1795341600.1")
+    (row,) = calls(data, options=Options(country="GB", columns=names))
+    assert (row.src, row.src_name, row.dst) == ("101", "Ann Lee", "442079460000")
+    assert (row.uniqueid, row.linked_id, row.answered_at, row.duration_s) == ("1795341600.26", "1795341600.1", None, 60)
+    (refused,) = read(line(), options=Options(columns=names))
+    assert isinstance(refused, Refused)
+    assert refused.reason == "18 columns instead of 10"
+
+
+def test_a_header_names_the_columns_too() -> None:
+    names = ["calldate", "src", "dst", "duration", "billsec", "disposition", "ds_type"]
+    data = b"calldate,src,dst,duration,billsec,disposition,ds_type\n"
+    (row,) = calls(data, custom(names, calldate="2026-11-22 10:00:00", ds_type="x"))
+    assert (row.line_no, row.started_at, row.dst) == (2, utc("2026-11-22 10:00:00"), "442079460000")
+
+
+def test_times_and_words_may_be_numbers() -> None:
+    """`start(int64)`, `start(double)` and `disposition(int64)` of an advanced mapping."""
+    (row,) = calls(custom(SAMPLE, start="1795341600", answer="1795341605.5", end="1795341660", disposition="8"))
+    assert (row.started_at, row.answered_at, row.ended_at) == (1795341600, 1795341605, 1795341660)
+    assert (row.disposition, row.warnings) == ("CONNECTED", ())
+
+
+@pytest.mark.parametrize(
+    ("columns", "reason"),
+    [
+        (("start", "durration"), "there is no column 'durration'"),
+        (("start", "src", "src"), "the column 'src' stands twice"),
+        (("start", "src", "dst", "billsec"), "the column duration is missing"),
+    ],
+)
+def test_columns_that_cannot_be(columns: tuple[str, ...], reason: str) -> None:
+    with pytest.raises(ValueError, match=reason):
+        parse(io.BytesIO(), Options(columns=columns))
+
+
+def test_a_row_has_one_key_in_every_form() -> None:
+    shorter = [name for name in SAMPLE if name not in {"answer", "end", "lastdata", "clid", "userfield", "accountcode"}]
+    others = [
+        calls(line("", "1795341600.26", "7"))[0],
+        calls(custom(SAMPLE))[0],
+        calls(custom(shorter), options=Options(columns=tuple(shorter)))[0],
+        call(Options("Europe/Warsaw")),
+        call(clid="cut sho", userfield="set late"),
+    ]
+    assert {row.key for row in others} == {call().key}
+    assert calls(line(width=16))[0].key != call().key  # without uniqueid another one
+
+
+def test_numbers_with_an_outside_prefix() -> None:
+    nine = Options(country="GB", outside_prefix="9")
+    assert call(nine, dst="902079460000").dst == "442079460000"
+    assert call(nine, src="902079460123").src == "442079460123"
+    assert (call(nine, dst="9101").dst, call(nine, dst="103").dst) == ("9101", "103")
 
 
 # What is refused, and what is only warned of

@@ -42,6 +42,8 @@ COLUMNS = (
     "linkedid",
 )
 """Of a call, in the order of `cdr_csv`."""
+NEEDED = ("start", "src", "dst", "duration", "billsec")
+"""Without these a row is no call."""
 SAMPLE = ("clid", *COLUMNS[1:4], *COLUMNS[5:16], "accountcode", "uniqueid", "userfield", "sequence")
 """The columns of Asterisk's sample of `cdr_custom.conf`."""
 _ALSO = {"calldate": "start", "answerdate": "answer", "hangupdate": "end"}
@@ -106,7 +108,7 @@ def parse(source: Readable | Iterable[bytes], options: Options) -> Iterator[Call
 def arranged(names: Sequence[str]) -> "Layout":
     """How lines with these columns are brought into the order of `COLUMNS`; qualifiers such as `(noquote)` say nothing.
 
-    ValueError when a name is unknown or stands twice, or the start is missing.
+    ValueError when a name is unknown or stands twice, or one of `NEEDED` is missing.
     """
     plain = [column(name) for name in names]
     unknown = [name for name in plain if name not in COLUMNS and name not in _PASSED_OVER]
@@ -117,8 +119,8 @@ def arranged(names: Sequence[str]) -> "Layout":
     twice = [name for name in COLUMNS if plain.count(name) > 1]
     if twice:
         raise ValueError(f"the column {twice[0]!r} stands twice")
-    if "start" not in plain:
-        raise ValueError("one of the columns must be start")
+    if missing := [name for name in NEEDED if name not in plain]:
+        raise ValueError(f"the column {missing[0]} is missing")
     return Layout(plain)
 
 
@@ -191,7 +193,7 @@ def _row(record: Record | Refused, layout: "Layout | _Plain", reader: "Reader") 
 def _header(cells: list[str]) -> Layout | None:
     """How to read what follows, when the line names columns. Columns that are none of Asterisk's are passed over."""
     names = [column(cell) for cell in cells]
-    return Layout(names) if {"start", "src", "dst"} <= set(names) else None
+    return Layout(names) if set(names).issuperset(NEEDED) else None
 
 
 class Reader:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from ringback.errors import UsageError
-from ringback.importers.asterisk_rows import Layout, Reader, column
+from ringback.importers.asterisk_rows import NEEDED, Layout, Reader, column
 from ringback.importers.call_rows import CallRow
 from ringback.importers.importer import Options, Progress, Refusal
 
@@ -72,8 +72,8 @@ def opened(url: str, options: Options, progress: Progress) -> Iterator[Iterator[
         raise UsageError(f"The PBX's clock: {error}.") from None
     with closing(_connected(place, options.time_zone)) as source:
         known = {column(name): name for name in source.columns() if name.isidentifier()}
-        if not {"start", "src", "dst"} <= known.keys():
-            raise UsageError(f"The table {place.table} is no cdr table: it needs src, dst, and start or calldate.")
+        if missing := [name for name in NEEDED if name not in known]:
+            raise UsageError(f"The table {place.table} is no cdr table: it has no column {missing[0]}.")
         names = list(known)
         found = source.rows([known[name] for name in names], [known[name] for name in _ORDER if name in known])
         progress.start(source.count(), "rows")
