@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from benchmarks import bare, data, export, imports, media
+from benchmarks import bare, data, export, imports, media, retention
 from benchmarks.server import Client, serving
 from ringback.identity import tokens
 from ringback.settings import BASE_PATHS
@@ -79,6 +79,7 @@ def lists(engine: str, url: str, folder: Path, size: int) -> Iterator[Measure]:
             exported = export.measured(client, process, database, customer_id)
             yield from (Measure(engine, size, *each) for each in exported)
     database.close()
+    yield from (Measure(engine, size, *each) for each in retention.measured(engine, url, folder, token))
 
 
 def _pages(engine: str, size: int, client: Client, run: bare.Run, customer_id: int) -> Iterator[Measure]:
