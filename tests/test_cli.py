@@ -381,6 +381,17 @@ def test_all_that_is_refused_can_be_had_in_a_file(settings: Settings, acme: Logi
     assert refused(ringback(settings, *command), 2) == f"--refused: {file} is there already; name a file that is not."
 
 
+@pytest.mark.parametrize("scheme", ["postgresql", "mysql"])
+def test_a_database_that_is_not_there_is_told_without_the_password(
+    settings: Settings, acme: Login, scheme: str
+) -> None:
+    url = f"{scheme}://reader:hu%40sh@127.0.0.1:1/asterisk?table=cdr"
+    said = refused(ringback(settings, "import", "asterisk-cdr", url), 2)
+    assert said.startswith("The database asterisk on 127.0.0.1: ")
+    assert "sh@" not in said
+    assert "hu@sh" not in said
+
+
 def test_an_import_needs_to_know_what_and_for_whom(settings: Settings) -> None:
     assert refused(ringback(settings, "import", "fax", "x"), 2).startswith(
         "'fax' is nothing that can be imported; there are "

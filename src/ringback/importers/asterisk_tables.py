@@ -231,7 +231,7 @@ class _Mariadb:
     def _told(self) -> Iterator[None]:
         try:
             yield
-        except self._error as error:
+        except (self._error, RuntimeError) as error:  # the latter where a kind of login needs what is not there
             raise self._place.failed(error) from None
 
     def _run(self, sql: str) -> tuple[Any, list[Any]]:
