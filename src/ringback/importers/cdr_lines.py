@@ -7,7 +7,8 @@ tell apart), so there is one way from either format to the columns.
 import csv
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -26,8 +27,9 @@ _DERIVED = {"call_id", "is_root"}
 """What follows from other attributes."""
 ATTRIBUTES: Mapping[str, Attribute] = {name: each for name, each in attributes(CdrLine).items() if name not in _DERIVED}
 REQUIRED = [name for name, each in ATTRIBUTES.items() if not each.nullable]
+_NEEDED = frozenset(REQUIRED)
 _NAMED_BY_ID = {"id", "live_id", "parent_live_id", "root_live_id"}
-_SECONDS = {"duration", "billsec"}
+_SECONDS = ("duration", "billsec")
 _WHOLE = re.compile(r"-?\d{1,19}", re.ASCII)
 
 
@@ -38,7 +40,7 @@ class Line:
     line_no: int
     size: int
     columns: dict[str, Any]
-    warnings: list[str] = field(default_factory=list)
+    warnings: list[str]
 
     @property
     def own_key(self) -> str:
@@ -122,38 +124,47 @@ def _texts(cell: str) -> list[str] | None:
 
 
 def _line(line_no: int, raw: bytes, content: Mapping[str, Any]) -> Line | Refused:
-    line = Line(line_no, len(raw), {})
-    faults = []
-    for name, attribute in ATTRIBUTES.items():
-        try:
-            line.columns[name] = _value(attribute, content.get(name), line)
-        except ValueError as fault:
-            faults.append(f"{name} {fault}")
-    return Refused(line_no, "; ".join(faults), raw[:RAW_LIMIT_BYTES]) if faults else line
+    """Written for speed: an import spends a third of its time here."""
+    columns: dict[str, Any] = {}
+    faults: list[str] = []
+    for name, read_value in _COLUMNS:
+        value = content.get(name)
+        if value is not None:
+            try:
+                columns[name] = read_value(value)
+            except ValueError as fault:
+                faults.append(f"{name} {fault}")
+        elif name in _NEEDED:
+            faults.append(f"{name} is missing")
+        else:
+            columns[name] = None
+    if faults:
+        return Refused(line_no, "; ".join(faults), raw[:RAW_LIMIT_BYTES])
+    return Line(line_no, len(raw), columns, _without_negatives(columns))
 
 
-def _value(attribute: Attribute, value: Any, line: Line) -> Any:
-    """The value in the database; ValueError says what is wrong with it."""
-    if value is None:
-        if attribute.nullable:
-            return None
-        raise ValueError("is missing")
-    found = _READERS[attribute.kind](attribute, value)
-    if attribute.name in _NAMED_BY_ID and not 0 < found <= MAX_ID:
-        raise ValueError(f"is not from 1 to {MAX_ID}")
-    if attribute.name in _SECONDS and found < 0:
-        line.warnings.append(f"negative {attribute.name} taken as 0")
-        return 0
-    return found
+def _without_negatives(columns: dict[str, Any]) -> list[str]:
+    warnings = []
+    for name in _SECONDS:
+        if columns[name] < 0:
+            columns[name] = 0
+            warnings.append(f"negative {name} taken as 0")
+    return warnings
 
 
-def _int(_: Attribute, value: Any) -> int:
+def _int(value: Any) -> int:
     if type(value) is not int or not -MAX_INT <= value <= MAX_INT:
         raise ValueError("is no whole number")
     return value
 
 
-def _text(_: Attribute, value: Any) -> str:
+def _id(value: Any) -> int:
+    if not 0 < _int(value) <= MAX_ID:
+        raise ValueError(f"is not from 1 to {MAX_ID}")
+    return int(value)
+
+
+def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise ValueError("is no text")
     if len(value) > TEXT_LENGTH or "\0" in value:
@@ -161,38 +172,59 @@ def _text(_: Attribute, value: Any) -> str:
     return value
 
 
-def _enum(attribute: Attribute, value: Any) -> str:
-    if value not in attribute.values:
-        raise ValueError(f"is none of {', '.join(attribute.values)}")
-    return str(value)
-
-
-def _time(_: Attribute, value: Any) -> int:
+def _time(value: Any) -> int:
     at = time_value(value) if isinstance(value, str) else None
     if at is None:
         raise ValueError("is no possible date")
     return at
 
 
-def _money(_: Attribute, value: Any) -> int:
-    amount = money_value(value)
+@lru_cache(maxsize=4_096)
+def _decimal(value: int | float | str) -> int | None:
+    return money_value(value)
+
+
+def _money(value: Any) -> int:
+    amount = _decimal(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else None
     if amount is None:
         raise ValueError("is no amount")
     return amount
 
 
-def _list(_: Attribute, value: Any) -> str:
+def _list(value: Any) -> str:
+    if value == []:
+        return "[]"
     if not isinstance(value, list) or not all(isinstance(each, str) and "\0" not in each for each in value):
         raise ValueError("is no list of texts")
     return json_text(value) or "[]"
 
 
-_READERS: Mapping[Kind, Callable[[Attribute, Any], Any]] = {
+def _enum(attribute: Attribute) -> Callable[[Any], str]:
+    values, listed = frozenset(attribute.values), ", ".join(attribute.values)
+
+    def read_value(value: Any) -> str:
+        if not isinstance(value, str) or value not in values:
+            raise ValueError(f"is none of {listed}")
+        return value
+
+    return read_value
+
+
+def _reader(attribute: Attribute) -> Callable[[Any], Any]:
+    """What makes a database value of a value that is there; ValueError says what is wrong with it."""
+    if attribute.name in _NAMED_BY_ID:
+        return _id
+    if attribute.kind is Kind.ENUM:
+        return _enum(attribute)
+    return _READERS[attribute.kind]
+
+
+_READERS: Mapping[Kind, Callable[[Any], Any]] = {
     Kind.INT: _int,
     Kind.TEXT: _text,
     Kind.NUMBER: _text,
-    Kind.ENUM: _enum,
     Kind.TIME: _time,
     Kind.MONEY: _money,
     Kind.LIST: _list,
 }
+_COLUMNS = tuple((name, _reader(attribute)) for name, attribute in ATTRIBUTES.items())

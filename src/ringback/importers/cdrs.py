@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ringback.errors import UsageError
-from ringback.importers.cdr_lines import Line, read
+from ringback.importers.call_rows import uncollected
+from ringback.importers.cdr_lines import MAX_ID, Line, read
 from ringback.importers.csv_records import Refused
 from ringback.importers.importer import Importer, Options, Progress, Summary, watched
 from ringback.services import Services
@@ -39,7 +40,7 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
     summary = options.summary()
     shift = _shift(services.database, customer_id, path, start)
     store = _Store(services.database, customer_id, shift)
-    with watched(path, progress) as file:
+    with watched(path, progress) as file, uncollected():
         for lot in _lots(_usable(read(file, start), summary)):
             new = store.put(lot, summary)
             summary.new += new
@@ -227,7 +228,8 @@ class _Store:
         return len(fresh), noted
 
     def _fresh(self, lot: Sequence[Line], there: _There, noted: list[str]) -> list[dict[str, Any]]:
-        """The CDRs of those lines that are not stored; a line that stands twice in a lot counts once."""
+        """The CDRs of those lines that are not stored; a line that stands twice in a lot counts once. In the order of their
+        ids, because SQLite's index of numbers begins anew whenever an id is lower than the one before."""
         fresh: dict[str, dict[str, Any]] = {}
         taken, live_ids = set(there.taken), set(there.live_ids)
         for line in lot:
@@ -237,7 +239,7 @@ class _Store:
                 fresh[key] = {**self._columns(line, noted), "source_key": key}
                 _keep_if_free(fresh[key], "id", taken, noted)
                 _keep_if_free(fresh[key], "live_id", live_ids, noted)
-        return list(fresh.values())
+        return sorted(fresh.values(), key=lambda cdr: cdr.get("id", MAX_ID))
 
     def _columns(self, line: Line, noted: list[str]) -> dict[str, Any]:
         columns = dict(line.columns)
