@@ -44,7 +44,7 @@ _ROOMS = {
     "backups": "errors record blobs store",
     "importers": "errors calls sip media store services jobs record rest resources",
     "pages": "errors settings metrics store jobs rest resources",
-    "demo": "record store services identity rest resources importers",
+    "demo": "calls record store services jobs identity rest resources importers",
     # the process
     "jobs.kinds": "jobs identity rest resources",
     "first_login": "store services identity",

@@ -112,7 +112,7 @@ def _flush_until(stop: threading.Event, services: Services) -> None:
     _tried(flush)
 
 
-def _tried(work: Callable[[], None]) -> None:
+def _tried(work: Callable[[], object]) -> None:
     try:
         work()
     except RingbackError as error:

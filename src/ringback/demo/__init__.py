@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from ringback.calls.persons import Person
 from ringback.demo import company, history, speech
 from ringback.demo.operator import DemoFailed, Operator
 from ringback.importers import IMPORTERS, Options, Progress
@@ -15,11 +16,14 @@ from ringback.store.database import Db
 
 DATA = Path(__file__).parent / "data"
 FILES = {
+    "rates": "rates.csv",
     "asterisk-cdr": "Master.csv",
     "recordings": "recordings",
     "voicemail": "voicemail",
     "pcap": "calls.pcap",
 }
+COMPLAINT = "Complaint of 22 November"
+STRANGER = Person("number", "441632960999")  # a number for drama (Ofcom)
 NOTE = "The customer brings the bicycle on Tuesday."
 
 
@@ -40,7 +44,9 @@ def fill(services: Services, customer_id: int, user_id: int, progress: Progress)
 def _steps(operator: Operator, users: dict[str, int]) -> Sequence[Callable[[], None]]:
     imports = [partial(_import, operator, kind, DATA / name) for kind, name in FILES.items()]
     happened = partial(history.happened, operator.services, operator.customer_id, users)
-    return (*imports, happened, partial(_reviewed, operator), partial(_voiced, operator, users))
+    reviewed, voiced = partial(_reviewed, operator), partial(_voiced, operator, users)
+    paid = partial(history.paid, operator.services, operator.customer_id)
+    return (paid, *imports, happened, reviewed, voiced, partial(_kept, operator))
 
 
 def _import(operator: Operator, kind: str, path: Path) -> None:
@@ -73,6 +79,14 @@ def _transcribed(customer_id: int, db: Db) -> None:
     for (message_id,) in db.all(sql, {"customer": customer_id}):
         said = {"transcript": speech.TEXTS["message-for-erin"]}
         rows.update(db, schema.voicemessages, customer_id, message_id, said)
+
+
+def _kept(operator: Operator) -> None:
+    """A legal hold, a person who was forgotten, and then an export: an erasure takes those there are."""
+    (complaint, *_) = operator.all("/cdrs", ("type", "eq", "M"))
+    operator.once("/holds", "reason", {"resource": "cdrs", "ids": [complaint["id"]], "reason": COMPLAINT})
+    history.forgotten(operator.services, operator.customer_id, STRANGER)
+    operator.once("/exports", "format", {"resource": "cdrs", "format": "csv"})
 
 
 def _voiced(operator: Operator, users: dict[str, int]) -> None:

@@ -4,9 +4,11 @@ connectors store them; each table only once."""
 from collections.abc import Mapping
 from typing import Any
 
+from ringback.calls.persons import Person
+from ringback.jobs import erase
 from ringback.record import MONEY_UNIT
 from ringback.services import Services
-from ringback.store import callbacks, cdrs, messages
+from ringback.store import billing, callbacks, cdrs, messages, rows, schema
 from ringback.store.database import Db, value
 
 HOUR = 3_600
@@ -24,7 +26,6 @@ def happened(services: Services, customer_id: int, users: Mapping[str, int]) -> 
     def work(db: Db) -> None:
         _sms(db, customer_id, users, now)
         _chats(db, customer_id, users, now)
-        _account(db, customer_id, now)
         _callback(db, customer_id, users, now)
 
     services.database.write(work)
@@ -103,17 +104,14 @@ def _message(chat_id: int | None, by: tuple[str, str], to: tuple[str, str], text
     return {"chat_id": chat_id, **parties, "message": text, "created_at": at, "read_at": at + 5}
 
 
-def _account(db: Db, customer_id: int, now: int) -> None:
-    if not _is_empty(db, customer_id, "statements"):
-        return
-    paid, spent = 50 * MONEY_UNIT, 1_240
-    lines = (
-        {"created_at": now - 30 * HOUR, "description": "Payment", "amount": paid, "balance": paid},
-        {"created_at": now - 4 * HOUR, "description": "Calls", "amount": -spent, "balance": paid - spent},
-    )
-    messages.add_statements(db, customer_id, lines)
-    sql = "UPDATE customers SET balance = :balance WHERE id = :customer"
-    db.run(sql, {"customer": customer_id, "balance": paid - spent})
+def paid(services: Services, customer_id: int) -> None:
+    """Money on the account, before calls are charged to it."""
+
+    def work(db: Db) -> None:
+        if _is_empty(db, customer_id, "statements"):
+            billing.credit(db, customer_id, 50 * MONEY_UNIT, "Payment", services.clock())
+
+    services.database.write(work)
 
 
 def _callback(db: Db, customer_id: int, users: Mapping[str, int], now: int) -> None:
@@ -150,3 +148,20 @@ def _callback(db: Db, customer_id: int, users: Mapping[str, int], now: int) -> N
     (visitor_id,) = callbacks.add_visitors(db, customer_id, [visitor])
     callbacks.add_requests(db, customer_id, [{**shared, "visitor_id": visitor_id, "state": "ENDED"}])
     callbacks.seen_on(db, customer_id, setting_id, "shop.harbour-bicycles.example", at)
+
+
+def forgotten(services: Services, customer_id: int, someone: Person) -> None:
+    """A person whom nobody knew: done at once, not by a job that would take later exports along."""
+    row = {
+        "kind": someone.kind,
+        "fingerprint": erase.fingerprint(services.database, someone),
+        "state": erase.WAITING,
+        "created_at": services.clock(),
+    }
+
+    def work(db: Db) -> int | None:
+        return rows.insert(db, schema.erasures, customer_id, [row])[0] if _is_empty(db, customer_id, "erasures") else None
+
+    erasure_id = services.database.write(work)
+    if erasure_id is not None:
+        erase.erase(services, customer_id, erasure_id, someone)
