@@ -268,6 +268,7 @@ BODIES: Mapping[str, Callable[[World, Client], Any]] = {
     "/calltracking/campaigns": _named,
     "/cdrs/{id}/notes": lambda world, client: {"text": "Called back"},
     "/exports": _export_body,
+    "/erasures": lambda world, client: {"number": f"44163296{next(_numbers) % 10_000:04}"},
     "/holds": lambda world, client: {"resource": "sms", "ids": [world.make("/sms", client)], "reason": "case 7"},
 }
 """What POST takes, by path."""
@@ -316,6 +317,7 @@ MAKERS: Mapping[str, Callable[[World, Client], Any]] = {
     "/callmeback/requests": _stored(callbacks.add_requests, setting_id=1, created_at=AT, number="442079460001"),
     "/calltracking/campaigns": _posted("/calltracking/campaigns"),
     "/holds": _posted("/holds"),
+    "/erasures": _inserted("erasures", created_at=AT, kind="number", fingerprint="f", state="done"),
 }
 """Collection → how to make one of its records; the answer names it in a path."""
 
