@@ -106,7 +106,7 @@ class Thinning:
             self.place = Place(self.place.now, after, gone=self.place.gone, told=self.place.told, much=self.place.much)
             return True
         began = time.monotonic()
-        self.place = self.database.write(lambda db: self._take(db, stage, found))
+        self.place = self.database.write(lambda db: self._take(db, stage, found), at_once=False)
         took_s = time.monotonic() - began
         self.lot = min(max(int(self.lot * min(STEP_S / took_s, 2)), LEAST_LOT), LARGEST_LOT)
         time.sleep(took_s * PAUSE)

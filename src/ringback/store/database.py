@@ -73,8 +73,11 @@ class Database(Protocol):
         """Runs `work` in one read-only snapshot, each query within the time limit (TooSlow after it)."""
         ...
 
-    def write(self, work: Callable[[Db], T]) -> T:
-        """Runs `work` in one transaction that is on disk when this returns. Unavailable when it cannot be."""
+    def write(self, work: Callable[[Db], T], *, at_once: bool = True) -> T:
+        """Runs `work` in one transaction that is on disk when this returns. Unavailable when it cannot be.
+
+        Not `at_once`: it is on disk with the next that is. For work that begins again where a power cut has put it back.
+        """
         ...
 
     def stream(self, sql: str, params: Params, size: int) -> AbstractContextManager[Iterator[list[Row]]]:

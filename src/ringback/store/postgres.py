@@ -113,16 +113,18 @@ class PostgresDatabase:
                     self._pool.putconn(connection)
             raise PoolTimeout("no connection is usable")
 
-    def write(self, work: Callable[[Db], T]) -> T:
+    def write(self, work: Callable[[Db], T], *, at_once: bool = True) -> T:
         for _ in range(ATTEMPTS):
             try:
-                return self._transaction(work)
+                return self._transaction(work, at_once)
             except (pg.DeadlockDetected, pg.SerializationFailure) as error:
                 conflict = error
         raise Unavailable("Too many writes at the same rows. Try again shortly.") from conflict
 
-    def _transaction(self, work: Callable[[Db], T]) -> T:
+    def _transaction(self, work: Callable[[Db], T], at_once: bool) -> T:
         with self._begun() as connection:
+            if not at_once:
+                connection.execute("SET LOCAL synchronous_commit = off")
             result = work(PostgresDb(connection))
             connection.execute("COMMIT")
             return result

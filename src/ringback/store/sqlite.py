@@ -120,17 +120,18 @@ class SqliteDatabase:
                 connection.set_progress_handler(None, 0)
                 _end(connection, "ROLLBACK")
 
-    def write(self, work: Callable[[Db], T]) -> T:
+    def write(self, work: Callable[[Db], T], *, at_once: bool = True) -> T:
         if not self._write_lock.acquire(timeout=BUSY_TIMEOUT_S):
             raise Unavailable("The database is busy writing. Try again shortly.")
         try:
             with _translated():
-                return self._transaction(work)
+                return self._transaction(work, at_once)
         finally:
             self._write_lock.release()
 
-    def _transaction(self, work: Callable[[Db], T]) -> T:
+    def _transaction(self, work: Callable[[Db], T], at_once: bool) -> T:
         writer = self._opened_writer()
+        writer.execute(f"PRAGMA synchronous = {'FULL' if at_once else 'NORMAL'}")
         writer.execute("BEGIN IMMEDIATE")
         try:
             result = work(SqliteDb(writer))
