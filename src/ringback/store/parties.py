@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from ringback.calls import numbers
 from ringback.store.database import Db
@@ -43,9 +44,14 @@ def _contacts(db: Db, customer_id: int, country: str | None) -> dict[str, tuple[
     found: dict[str, tuple[str, str | None]] = {}
     for contact_id, first, last, company, *written in db.all(sql, {"customer": customer_id}):
         for number in filter(None, written):
-            key = numbers.digits(number, country) or numbers.normal(number)
-            found.setdefault(key, (f"{CONTACT}{contact_id}", _joined((first, last)) or company))
+            found.setdefault(_key(number, country), (f"{CONTACT}{contact_id}", _joined((first, last)) or company))
     return found
+
+
+@lru_cache(maxsize=50_000)
+def _key(number: str, country: str | None) -> str:
+    """Kept, because programs that bring calls in one by one ask for the same contacts each time."""
+    return numbers.digits(number, country) or numbers.normal(number)
 
 
 def _joined(names: Iterable[str | None]) -> str | None:
