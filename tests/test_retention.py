@@ -344,6 +344,22 @@ def test_a_run_of_the_same_customer_is_not_begun_twice(api: Api, clock: TestCloc
     assert api.write(lambda db: retain.claim(db, api.acme, clock())) is not None
 
 
+def test_who_has_lost_the_job_deletes_nothing_more(api: Api, clock: TestClock) -> None:
+    """A process that was stopped for longer than its lease: another has begun, and knows best what still has to go."""
+    for n in range(10):
+        recording(api, n + 1, size=1_000)
+    rules(api, monitors_bytes=5_000)
+    slow = thinning.Thinning(api.services, api.write(lambda db: retain.claim(db, api.acme, clock())))
+    slow.lot = 3
+    assert [slow.step() for _ in range(3)] == [True, True, True]
+    assert len(ids(api, "monitors")) == 7
+    clock.now += queue.LEASE_S + 1
+    assert retained(api) == {"monitors": 2}
+    with pytest.raises(queue.Lost):
+        slow.step()
+    assert len(ids(api, "monitors")) == 5
+
+
 def test_a_clock_that_leaps_deletes_nothing_for_a_day(api: Api, clock: TestClock) -> None:
     """A server that comes up with a wrong date must not delete what is not old."""
     rules(api, cdrs=365)

@@ -11,6 +11,7 @@ from ringback.cli.console import Config
 from ringback.cli.owners import owner
 from ringback.doctor import amount
 from ringback.errors import UsageError
+from ringback.jobs import queue
 from ringback.jobs import retain as retention
 from ringback.services import Services
 from ringback.store.database import Db
@@ -60,7 +61,10 @@ def _thinned(services: Services, customer_id: int, status: Status) -> bool | Non
     job = services.database.write(lambda db: retention.claim(db, customer_id, now))
     if job is None:
         raise UsageError(f"The retention of customer {customer_id} is running already. Try again when it has ended.")
-    done = retention.thin(services, job, lambda gone: status.update(f"customer {customer_id}: {_told(gone)}"))
+    try:
+        done = retention.thin(services, job, lambda gone: status.update(f"customer {customer_id}: {_told(gone)}"))
+    except queue.Lost:
+        raise UsageError(f"A server has taken the retention of customer {customer_id} up, or deletes it.") from None
     console.out.print(f"customer {customer_id}: {_told(done.gone)}", markup=False)
     return done.place.much if done.gone else None
 

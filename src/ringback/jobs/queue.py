@@ -28,6 +28,10 @@ class Job:
     attempts: int
 
 
+class Lost(Exception):
+    """Another worker has taken the job up, or it is gone."""
+
+
 class Unfinished(Exception):
     """A job has more to do, and lets others go first: it runs again from `at` on."""
 
@@ -49,7 +53,7 @@ def enqueue(
     """Adds a job; returns its id. `key`: at most one job of a kind and key. `claimed`: the caller runs it right away."""
     row = {
         "kind": kind,
-        "args": json.dumps(args, ensure_ascii=False),
+        "args": _text(args),
         "state": RUNNING if claimed else WAITING,
         "attempts": int(claimed),
         "run_at": now,
@@ -92,17 +96,26 @@ def renew(db: Db, job_id: int, now: int) -> None:
     db.run("UPDATE jobs SET lease_until = :until WHERE id = :id", {"until": now + LEASE_S, "id": job_id})
 
 
-def keep(db: Db, job: Job, args: Mapping[str, Any], now: int) -> bool:
-    """Notes how far a job is, within the transaction that brought it there, and renews its lease; False when there is no
-    such job any more."""
-    bound = {"args": json.dumps(args, ensure_ascii=False), "until": now + LEASE_S, "id": job.id}
-    return db.run("UPDATE jobs SET args = :args, lease_until = :until WHERE id = :id", bound) > 0
+def keep(db: Db, job_id: int, before: Mapping[str, Any], args: Mapping[str, Any], now: int) -> None:
+    """Notes how far a job is, within the transaction that brought it there, and renews its lease. `before`: what was
+    noted last; Lost when something else is there, for then somebody else works on it."""
+    bound = {"before": _text(before), "args": _text(args), "until": now + LEASE_S, "id": job_id}
+    sql = "UPDATE jobs SET args = :args, lease_until = :until WHERE id = :id AND args = :before"
+    if not db.run(sql, bound):
+        raise Lost
 
 
-def postpone(db: Db, job_id: int, at: int) -> None:
-    """Puts a job back that has got on and is not done."""
-    sql = "UPDATE jobs SET state = 'waiting', attempts = 0, run_at = :at, lease_until = 0 WHERE id = :id"
-    db.run(sql, {"at": at, "id": job_id})
+def postpone(db: Db, job_id: int, at: int, args: Mapping[str, Any] | None = None) -> None:
+    """Puts a job back that has got on and is not done; with `args`, to begin anew."""
+    sql = """
+        UPDATE jobs SET state = 'waiting', attempts = 0, run_at = :at, lease_until = 0, args = coalesce(:args, args)
+        WHERE id = :id
+    """
+    db.run(sql, {"at": at, "id": job_id, "args": None if args is None else _text(args)})
+
+
+def _text(args: Mapping[str, Any]) -> str:
+    return json.dumps(args, ensure_ascii=False)
 
 
 def finish(db: Db, job_id: int) -> None:

@@ -45,9 +45,7 @@ def plan(database: Database, now: int) -> None:
 
 def _plan(db: Db, customer_id: int, at: int, job_id: int | None) -> None:
     if job_id is not None:
-        args = {"planned": at}
-        queue.keep(db, queue.Job(job_id, customer_id, KIND, args, attempts=0), args, at)
-        queue.postpone(db, job_id, at)
+        queue.postpone(db, job_id, at, {"planned": at})
     elif _job_id(db, customer_id) is None:
         queue.enqueue(db, customer_id, KIND, {"planned": at}, now=at, key=KIND)
 
@@ -119,7 +117,7 @@ def _wait_for_a_day(services: Services, job: queue.Job, now: int) -> None:
     """After a month of standstill it may be the clock that is wrong: an administrator has a day to see that."""
     log.warning("retention is a month late and waits a day more: check the clock", customer=job.customer_id)
     args = {**job.args, "planned": now}
-    services.database.write(lambda db: queue.keep(db, job, args, now))
+    services.database.write(lambda db: queue.keep(db, job.id, job.args, args, now))
     raise queue.Unfinished(now + rows.DAY_S)
 
 

@@ -88,6 +88,7 @@ class Thinning:
         self.job = job
         noted = {name: each for name, each in job.args.items() if name in _PLACE}
         self.place = Place(**{"now": services.clock(), **noted})
+        self._noted = job.args
         self.rules = self.database.read(lambda db: retention.of_customer(db, job.customer_id))
         self.lot = FIRST_LOT
 
@@ -106,7 +107,7 @@ class Thinning:
             self.place = Place(self.place.now, after, gone=self.place.gone, told=self.place.told, much=self.place.much)
             return True
         began = time.monotonic()
-        self.place = self.database.write(lambda db: self._take(db, stage, found), at_once=False)
+        self._moved(self.database.write(lambda db: self._take(db, stage, found), at_once=False))
         took_s = time.monotonic() - began
         self.lot = min(max(int(self.lot * min(STEP_S / took_s, 2)), LEAST_LOT), LARGEST_LOT)
         time.sleep(took_s * PAUSE)
@@ -148,18 +149,22 @@ class Thinning:
         return place
 
     def _note(self, db: Db, place: Place) -> None:
-        now = self.services.clock()
-        if not queue.keep(db, self.job, asdict(place), now):
-            raise queue.Unfinished(now)  # the job is gone: the customer is being deleted
+        queue.keep(db, self.job.id, self._noted, asdict(place), self.services.clock())
+
+    def _moved(self, place: Place) -> None:
+        """After the transaction that noted it."""
+        self.place = place
+        self._noted = asdict(place)
 
     def note_place(self) -> None:
         """Also after a stage in which nothing had to go."""
         self.database.write(lambda db: self._note(db, self.place))
+        self._moved(self.place)
 
     def tell(self) -> None:
         """Tells the audit log what went, once."""
         if self.gone and not self.place.told:
-            self.place = self.database.write(self._tell)
+            self._moved(self.database.write(self._tell))
 
     def _tell(self, db: Db) -> Place:
         much = any(_is_much(db, self.job.customer_id, name, n) for name, n in self.gone.items())

@@ -56,6 +56,8 @@ class Workers:
             self.kinds[job.kind](self.services, job)
             self.services.database.write(lambda db: queue.finish(db, job.id))
             self.metrics.jobs.labels(job.kind, "done").inc()
+        except queue.Lost:
+            log.info("job taken up by another worker, or gone", kind=job.kind, job=job.id)
         except queue.Unfinished as rest:
             self._put_back(job, rest.at)
         except Exception as error:
