@@ -200,6 +200,9 @@ def test_faulty_lines_are_named_with_all_faults_and_the_rest_is_stored(api: Api,
         12: ("k11", ["calldate"]),
         13: (None, [None]),
     }
+    messages = {each["line"]: each["message"] for each in data["refused"]}
+    assert messages[4].startswith("Validation error: duration: Expected `int` >= 0; colour: Unknown attribute")
+    assert messages[10] == "ext: No user has this extension.; user_id: There is no such user."
     assert all(set(fault) == {"field", "message", "code"} for each in data["refused"] for fault in each["errors"])
 
 

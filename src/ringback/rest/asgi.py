@@ -31,8 +31,8 @@ STALLED_S = 60.0  # a reader that takes nothing for so long is dropped, so that 
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS",
-    "Access-Control-Allow-Headers": "Content-Type, X-Auth-Token, Authorization, X-Language, Idempotency-Key, Range",
-    "Access-Control-Expose-Headers": "Content-Disposition, Content-Range, Retry-After, X-Incomplete",
+    "Access-Control-Allow-Headers": "Content-Type, X-Auth-Token, Authorization, X-Language, Idempotency-Key, Range, If-Range",
+    "Access-Control-Expose-Headers": "Content-Disposition, Content-Range, ETag, Retry-After, X-Incomplete",
     "Access-Control-Max-Age": "86400",
 }
 SAFE = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}

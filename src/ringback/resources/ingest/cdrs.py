@@ -29,10 +29,11 @@ class Told(Record):
 
 
 class RefusedLine(Record):
-    """A line that was not stored: its number from 1 on, its key where it has one, and everything wrong with it."""
+    """A line that was not stored: its number from 1 on, its key where it has one, why in words, and everything wrong."""
 
     line: int
     key: str | None
+    message: str
     errors: list[Told]
 
 
@@ -50,6 +51,7 @@ class _Line:
     content: Any = None
     hop: Hop | None = None
     faults: list[Fault] = field(default_factory=list)
+    message: str = ""
 
 
 def _ingest(call: Call) -> replies.Reply:
@@ -98,6 +100,7 @@ def _checked(line: _Line) -> _Line:
         line.hop = bodies.checked(line.content, Hop, partial=False, ignored=_READ_ONLY)
     except Invalid as error:
         line.faults.extend(error.faults)
+        line.message = error.message
     return line
 
 
@@ -129,7 +132,10 @@ def _stored(call: Call, hops: Sequence[dict[str, Any]]) -> int:
 def _refused(line: _Line) -> RefusedLine:
     key = line.content.get("key") if isinstance(line.content, dict) else None
     told = [Told(fault.field, fault.message, fault.code) for fault in line.faults]
-    return RefusedLine(line.number, key[:200] if isinstance(key, str) else None, told)
+    message = line.message or "; ".join(
+        f"{each.field}: {each.message}" if each.field else each.message for each in told
+    )
+    return RefusedLine(line.number, key[:200] if isinstance(key, str) else None, message, told)
 
 
 ENDPOINTS = (
