@@ -476,6 +476,27 @@ def test_one_at_a_time_so_that_other_jobs_go_on(api: Api) -> None:
     assert state_of(api, export_id) == ("done", None)
 
 
+def test_one_that_finds_the_customers_streams_busy_waits_for_them(api: Api, clock: TestClock) -> None:
+    from contextlib import ExitStack
+
+    from ringback.query import Query
+    from ringback.resources.history.cdrs import ALL
+    from ringback.store.lists import STREAMS_AT_ONCE
+
+    export_id = ask(api.admin).data["id"]
+    services, bound = api.services, {"customer": api.acme}
+    with ExitStack() as streams:
+        for _ in range(STREAMS_AT_ONCE):
+            streams.enter_context(services.lists.stream(services.database, ALL, bound, Query()))
+        for _ in range(2 * queue.ATTEMPTS):
+            api.run_jobs()
+            assert state_of(api, export_id) == ("waiting", None)
+            clock.advance(10)
+        clock.advance(86_400)
+        api.run_jobs()
+        assert state_of(api, export_id) == ("failed", "The server was too busy for it.")
+
+
 def test_the_server_that_stops_puts_it_back(api: Api) -> None:
     from ringback.resources.history.export_job import Exporting
 

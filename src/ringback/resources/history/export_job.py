@@ -10,7 +10,7 @@ from tempfile import TemporaryFile
 from typing import Any
 
 from ringback.blobs import BlobsUnavailable
-from ringback.errors import FiltrationError, RingbackError, TooSlow
+from ringback.errors import FiltrationError, RingbackError, TooSlow, Unavailable
 from ringback.identity import tokens
 from ringback.jobs import exports, queue
 from ringback.query import Query, parse
@@ -31,6 +31,8 @@ WRITERS: Mapping[tuple[str, str], files.Write] = {
 }
 TOLD_EVERY_S = 1.0
 BUSY_S = 2
+AGAIN_S = 10
+PATIENCE_S = 86_400
 ROW_BYTES = 500
 """A CDR in any format takes about so much, or less."""
 SPARE_BYTES = 1 << 30
@@ -92,6 +94,8 @@ class Exporting:
             self._ended(services, job)
         except Refused as error:
             _fail(services, job, str(error))
+        except Unavailable:  # other exports of the customer are read, or the database is away
+            _wait(services, job, row)
         except Exception as error:
             if job.attempts >= queue.ATTEMPTS:
                 _fail(services, job, _told(error, export_id))
@@ -103,6 +107,16 @@ class Exporting:
         if services.stopping.is_set():
             raise queue.Unfinished(services.clock())
         services.blobs.delete(exports.blob_key(job.customer_id, job.args["export"], job.args["format"]))
+
+
+def _wait(services: Services, job: queue.Job, row: Mapping[str, Any] | None) -> None:
+    """Lets it be tried again, for a day at most."""
+    now = services.clock()
+    if row is not None and now - row["created_at"] > PATIENCE_S:
+        _fail(services, job, "The server was too busy for it.")
+        return
+    _change(services, job, state=exports.WAITING, progress=0)
+    raise queue.Unfinished(now + AGAIN_S)
 
 
 def _told(error: Exception, export_id: int) -> str:
