@@ -42,6 +42,7 @@ _ROOMS = {
     "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
     "resources": "errors calls sip record query rest.access blobs mail media store services jobs identity rest",
     "backups": "errors record blobs store",
+    "collect": "errors sip settings metrics store services",
     "importers": "errors calls sip media store services jobs record rest resources",
     "pages": "errors settings metrics store jobs rest resources",
     "demo": "calls record store services jobs identity rest resources importers",
@@ -49,11 +50,12 @@ _ROOMS = {
     "jobs.kinds": "jobs identity rest resources",
     "first_login": "store services identity",
     "doctor": "errors settings blobs mail store services jobs",
-    "app": "errors settings metrics blobs store identity.idle services jobs identity rest resources pages jobs.kinds",
+    "app": "errors settings metrics blobs collect store identity.idle services jobs identity rest resources pages"
+    " jobs.kinds",
     "protocol": "rest",
     "server": "errors settings app protocol",
     "cli": "errors calls record rest.access settings logs blobs store services jobs identity rest resources importers"
-    " demo first_login doctor backups app server",
+    " demo first_login doctor backups app server collect",
     "__main__": "cli",
 }
 ROOMS: Mapping[str, set[str]] = {room: set(others.split()) for room, others in _ROOMS.items()}
@@ -62,7 +64,7 @@ ROOMS: Mapping[str, set[str]] = {room: set(others.split()) for room, others in _
 LIBRARIES: Mapping[str, set[str]] = {
     "starlette": {"rest.asgi"},
     "uvicorn": {"server", "protocol"},
-    "uvloop": {"server"},
+    "uvloop": {"server", "collect.listener"},
     "av": {"media.mp3"},
     "lameenc": {"media.mp3"},
     "psycopg": {"store.postgres", "backups.postgres", "importers.asterisk_tables"},
@@ -80,7 +82,7 @@ LIBRARIES: Mapping[str, set[str]] = {
     "rich": {"cli"},
     "sqlalchemy": {"store", "jobs", "importers", "resources", "doctor", "backups"},  # tables; statements are texts
     "msgspec": {"record", "store.tombstones", "rest", "resources", "importers", "pages", "protocol", "demo", "backups"},
-    "structlog": {"logs", "app", "server", "jobs.retain", "jobs.worker", "rest.machine"},
+    "structlog": {"logs", "app", "server", "collect", "jobs.retain", "jobs.worker", "rest.machine"},
 }
 """Who may import what is not ours, and not Python's."""
 

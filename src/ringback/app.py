@@ -11,6 +11,7 @@ import structlog
 
 from ringback import pages
 from ringback.blobs import Blobs, open_blobs
+from ringback.collect.collector import Collector
 from ringback.errors import RingbackError, UsageError
 from ringback.identity.idle import IdleTokens
 from ringback.identity.sweep import sweep
@@ -41,6 +42,7 @@ class App:
     services: Services
     workers: Workers
     application: Application
+    collector: Collector | None = None
 
 
 def open_services(settings: Settings, clock: Clock = system_clock) -> Services:
@@ -78,19 +80,32 @@ def _blobs(place: str) -> Blobs:
 def build(services: Services) -> App:
     metrics = Metrics()
     workers = Workers(services, kinds(ENDPOINTS), metrics)
-    return App(services, workers, Application(services, ENDPOINTS, pages.endpoints(metrics), metrics))
+    application = Application(services, ENDPOINTS, pages.endpoints(metrics), metrics)
+    return App(services, workers, application, _collector(services, metrics))
+
+
+def _collector(services: Services, metrics: Metrics) -> Collector | None:
+    if not services.settings.hep_listen:
+        return None
+    collector = Collector(services)
+    collector.show(metrics)
+    return collector
 
 
 @contextmanager
 def running(app: App) -> Iterator[App]:
-    """Workers, the token flusher and the sweep run inside; at the end what is in memory is written and all is closed."""
+    """Workers, the collector, the token flusher and the sweep run inside; at the end what is in memory is written and all is closed."""
     stop = threading.Event()
     flusher = threading.Thread(target=_flush_until, args=(stop, app.services), name="idle-tokens", daemon=True)
     flusher.start()
     app.workers.start()
+    if app.collector is not None:
+        app.collector.start()
     try:
         yield app
     finally:
+        if app.collector is not None:
+            app.collector.stop()
         app.workers.stop()
         stop.set()
         flusher.join()

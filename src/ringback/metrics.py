@@ -1,6 +1,10 @@
 """Numbers for Prometheus: requests by route and status, how long they took, jobs."""
 
+from collections.abc import Callable, Iterator, Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -24,5 +28,24 @@ class Metrics:
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(route).observe(seconds)
 
+    def counted(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """A counter that somebody else keeps, by the values of one label; asked for when it is shown."""
+        self.registry.register(_Counted(name, help_text, label, read))
+
+    def measured(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """A gauge that is read when it is shown."""
+        Gauge(name, help_text, registry=self.registry).set_function(read)
+
     def text(self) -> bytes:
         return generate_latest(self.registry)
+
+
+class _Counted(Collector):
+    def __init__(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
+        self._named, self._label, self._read = (name, help_text), label, read
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        family = CounterMetricFamily(*self._named, labels=[self._label])
+        for value, n in dict(self._read()).items():
+            family.add_metric([value], n)
+        yield family

@@ -40,6 +40,13 @@ class Settings:
     smtp_url: str = _setting("", "smtp://user:password@host:587 (STARTTLS) or smtps://… to send mail.", secret=True)
     mail_from: str = _setting("", "Sender address of mails.")
     query_timeout_s: float = _setting(10.0, "After this many seconds a database query ends with 503.")
+    hep_listen: str = _setting("", "Addresses to take captured signalling at (HEP): 127.0.0.1:9060, tls://[::1]:9061.")
+    hep_sources: str = _setting(
+        "", "Who may send it, a source a line: customer=1 key=… networks=… capture_id=…", secret=True
+    )
+    hep_leave_out: str = _setting("", "SIP methods (comma-separated) that are not kept, such as REGISTER, OPTIONS.")
+    hep_tls_certificate: str = _setting("", "File of the certificate chain for tls:// addresses (PEM).")
+    hep_tls_key: str = _setting("", "File of its private key, unless it stands in the same file.")
     log_level: str = _setting("info", "debug, info, warning or error.")
 
     def database_url(self) -> str:

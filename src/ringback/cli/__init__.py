@@ -3,11 +3,11 @@
 import sys
 
 from ringback.blobs import BlobsUnavailable
-from ringback.cli import accounts, backups, billing, checks, console, importing, keeping, serving
+from ringback.cli import accounts, backups, billing, checks, collecting, console, importing, keeping, serving
 from ringback.errors import RingbackError, UsageError
 
 app = console.root()
-for module in (serving, accounts, importing, billing, backups, keeping, checks):
+for module in (serving, accounts, importing, collecting, billing, backups, keeping, checks):
     module.register(app)
 
 

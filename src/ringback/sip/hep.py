@@ -90,6 +90,11 @@ class Frames:
     def __init__(self) -> None:
         self._rest = b""
 
+    @property
+    def is_within(self) -> bool:
+        """Whether a packet has begun and not ended."""
+        return bool(self._rest)
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The packets that are whole now. HepError for what is no HEP 3: nothing behind it can be found again."""
         self._rest += data

@@ -6,7 +6,7 @@ read anew from all of them whenever one is added.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -21,6 +21,13 @@ SECOND_US = 1_000_000
 OUTSIDE = "0"
 _NUL, _NUL_KEPT = "\0", "\u0100"  # PostgreSQL holds no NUL in a text; no byte is U+0100
 _COLUMNS = "captured_at_us, transport, src_ip, src_port, dst_ip, dst_port, payload"
+
+
+class Seen(NamedTuple):
+    """A packet and the number of the capture agent that saw it; None where it came from a file."""
+
+    packet: Packet
+    capture_id: int | None
 
 
 class Stored(NamedTuple):
@@ -39,28 +46,56 @@ def store_sessions(
     What is stored already is not stored again. A session that has ended gets its MSDR; one that goes on is a media
     session only, until a later part of its capture ends it.
     """
-    given = {_key(session.call_id): session for session in sessions}
+    given = {key(session.call_id): session for session in sessions}
     before = read_packets(db, customer_id, list(given))
     fresh = {call_id: _new(session, before.get(call_id, [])) for call_id, session in given.items()}
     whole = [(call_id, _whole(given[call_id], before.get(call_id, []), new)) for call_id, new in fresh.items() if new]
-    packets = [_packet_row(call_id, packet) for call_id, new in fresh.items() for packet in new]
+    packets = [packet_row(call_id, packet) for call_id, new in fresh.items() for packet in new]
     rows.insert(db, schema.sip_messages, customer_id, packets)
-    made = [(call_id, session, _parties(session, users_by_extension)) for call_id, session in whole]
-    ids, added = _save_mediasessions(db, customer_id, made)
-    msdrs = _save_msdrs(db, customer_id, [each for each in made if each[1].ended], ids)
+    added, msdrs = save(db, customer_id, whole, users_by_extension)
     return Stored(len(packets), added, msdrs)
+
+
+def save(
+    db: Db, customer_id: int, sessions: Iterable[tuple[str, MediaSession]], users_by_extension: Mapping[str, int]
+) -> tuple[int, int]:
+    """Stores sessions, by their keys, as they are now; returns how many are new, and how many MSDRs."""
+    made = [(call_id, session, _parties(session, users_by_extension)) for call_id, session in sessions]
+    ids, added = _save_mediasessions(db, customer_id, made)
+    return added, _save_msdrs(db, customer_id, [each for each in made if each[1].ended], ids)
 
 
 def read_packets(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str, list[Packet]]:
     """The packets of these Call-IDs, by time; a Call-ID without any is not in the answer."""
+    return {call_id: [each.packet for each in seen] for call_id, seen in read_seen(db, customer_id, call_ids).items()}
+
+
+def read_seen(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str, list[Seen]]:
+    """The packets of these Call-IDs with who saw them, by time; a Call-ID without any is not in the answer."""
     sql = f"""
-        SELECT call_id, {_COLUMNS} FROM sip_messages
+        SELECT call_id, capture_id, {_COLUMNS} FROM sip_messages
         WHERE customer_id = :customer AND {db.among("call_id", "call_ids")} ORDER BY captured_at_us, id
     """
-    found: dict[str, list[Packet]] = {}
-    for call_id, *row in db.all(sql, {"customer": customer_id, "call_ids": list(call_ids)}):
-        found.setdefault(call_id, []).append(_packet(row))
+    found: dict[str, list[Seen]] = {}
+    for call_id, capture_id, *row in db.all(sql, {"customer": customer_id, "call_ids": list(call_ids)}):
+        found.setdefault(call_id, []).append(Seen(_packet(row), capture_id))
     return found
+
+
+def once(seen: Iterable[Seen]) -> list[Packet]:
+    """By time, each packet once: of what several agents saw, the copies of the agent that saw most of them.
+
+    One agent's copies are retransmissions, and all of them stay.
+    """
+    agents: dict[tuple[Endpoint, Endpoint, bytes], dict[int | None, list[Packet]]] = {}
+    for packet, capture_id in dict.fromkeys(seen):
+        message = packet.src, packet.dst, packet.payload
+        agents.setdefault(message, {}).setdefault(capture_id, []).append(packet)
+    found: list[Packet] = []
+    for each in agents.values():
+        most = max(each.values(), key=len)
+        found += most
+    return sorted(found, key=lambda packet: packet.at_us)
 
 
 def _packet(row: Sequence[Any]) -> Packet:
@@ -69,8 +104,9 @@ def _packet(row: Sequence[Any]) -> Packet:
     return Packet(at_us, transport, Endpoint(src_ip, src_port), Endpoint(dst_ip, dst_port), content)
 
 
-def _packet_row(call_id: str, packet: Packet) -> dict[str, Any]:
+def packet_row(call_id: str, packet: Packet, capture_id: int | None = None) -> dict[str, Any]:
     return {
+        "capture_id": capture_id,
         "call_id": call_id,
         "captured_at_us": packet.at_us,
         "transport": packet.transport,
@@ -79,11 +115,18 @@ def _packet_row(call_id: str, packet: Packet) -> dict[str, Any]:
         "dst_ip": packet.dst.ip,
         "dst_port": packet.dst.port,
         "payload": packet.payload.decode("latin-1").replace(_NUL, _NUL_KEPT),
-        "digest": hashlib.sha256(repr(packet).encode()).hexdigest(),
+        "digest": _digest(packet, capture_id),
     }
 
 
-def _key(call_id: str) -> str:
+def _digest(packet: Packet, capture_id: int | None) -> str:
+    """Of two packets of a call that one agent saw, these are different."""
+    at_us, transport, src, dst, payload = packet
+    ends = f"{capture_id} {at_us} {transport} {src.ip} {src.port} {dst.ip} {dst.port} "
+    return hashlib.sha256(ends.encode() + payload).hexdigest()[:32]
+
+
+def key(call_id: str) -> str:
     """A Call-ID as stored: anything may stand in one."""
     return clean(call_id)
 
@@ -220,12 +263,8 @@ def of_cdr(db: Db, customer_id: int, cdr_id: int) -> Capture:
 def _capture(db: Db, customer_id: int, where: str, params: Mapping[str, Any]) -> Capture:
     sql = f"SELECT call_id, created_at FROM msdrs WHERE customer_id = :customer AND {where}"
     began = {row[0]: row[1] for row in db.all(sql, {"customer": customer_id, **params})}
-    found = read_packets(db, customer_id, list(began))
+    found = read_seen(db, customer_id, list(began))
     # Packets are deleted oldest first: what has its first second has all.
-    whole = all(call_id in found and found[call_id][0].at_us // SECOND_US <= at for call_id, at in began.items())
-    return Capture(list(_once(found.values())), whole)
-
-
-def _once(legs: Iterable[Sequence[Packet]]) -> Iterator[Packet]:
-    """By time, each packet once: RTCP between two phones belongs to both legs."""
-    yield from dict.fromkeys(sorted(chain.from_iterable(legs), key=lambda packet: packet.at_us))
+    whole = all(call_id in found and found[call_id][0].packet.at_us // SECOND_US <= at for call_id, at in began.items())
+    # RTCP between two phones belongs to both legs.
+    return Capture(once(chain.from_iterable(found.values())), whole)

@@ -1,0 +1,304 @@
+"""Captured signalling, live: what agents send by HEP becomes media sessions, MSDRs and traces."""
+
+import socket
+from collections.abc import Callable
+
+import pytest
+
+from ringback.collect import drops
+from ringback.collect.intake import Counts, Intake, Queue
+from ringback.collect.sources import Gate, sources
+from ringback.errors import Unavailable, UsageError
+from ringback.sip.packet import Endpoint
+from ringback.store import signalling
+from tests.api import Api
+from tests.collecting import KEY, collecting, connected, end_of, hep, send_tcp, send_udp, settled, until
+from tests.sip.sip_flows import flow
+from tests.test_captures import REPORT, START, talk
+
+REGISTER = """
+    0.0   alice > bob    REGISTER      1
+    0.1   bob   > alice  401/REGISTER  1
+"""
+
+
+def trace_of(api: Api) -> str:
+    (msdr,) = api.admin.listed("/msdrs")
+    return api.admin.get(f"/msdrs/{msdr['id']}.trace").body.decode()
+
+
+@pytest.mark.parametrize(("listen", "send"), [("127.0.0.1:0", send_udp), ("[::1]:0", send_udp), ("[::1]:0", send_tcp)])
+def test_a_call_that_an_agent_reports_is_in_the_history(api: Api, listen: str, send: Callable[..., None]) -> None:
+    with collecting(api, listen=listen) as collector:
+        send(collector, [hep(each) for each in talk()])
+        settled(collector, 6)
+        (msdr,) = api.admin.listed("/msdrs")
+    assert (msdr["src"], msdr["dst"], msdr["duration"], msdr["t_cause"]) == ("101", "12025550123", 7, "Normal Clearing")
+    assert msdr["user_id"] == api.admin.user_id  # extension 101
+    assert all(each.payload.decode() in trace_of(api) for each in talk())
+    assert api.stranger.listed("/msdrs") == []
+
+
+def test_a_call_is_shown_while_it_lasts(api: Api) -> None:
+    *before, bye, answer = [hep(each) for each in talk()]
+    with collecting(api) as collector:
+        send_udp(collector, before)
+        settled(collector, 4)
+        (session,) = api.admin.listed("/mediasessions")
+        assert session["status"] == "CONNECTED"
+        assert api.admin.listed("/msdrs") == []
+        send_udp(collector, [bye, answer])
+        settled(collector, 6)
+        (session,) = api.admin.listed("/mediasessions")
+    assert session["status"] == "ENDED"
+
+
+def test_a_restart_within_a_call_loses_nothing(api: Api) -> None:
+    packets = [hep(each) for each in talk()]
+    for one in packets:
+        with collecting(api) as collector:
+            send_udp(collector, [one])
+            until(lambda collector=collector: collector.counts.received["UDP"] == 1)  # type: ignore[misc]
+    assert [each["duration"] for each in api.admin.listed("/msdrs")] == [7]
+
+
+def test_the_same_packets_again_change_nothing(api: Api) -> None:
+    packets = [hep(each) for each in talk()]
+    with collecting(api) as collector:
+        for n in (1, 2):
+            send_tcp(collector, packets)
+            settled(collector, 6 * n)
+        assert (collector.counts.stored, collector.counts.known) == (6, 6)
+
+
+def test_what_two_agents_saw_is_stored_for_each_and_shown_once(api: Api) -> None:
+    proxy = talk()
+    pbx = [each._replace(at_us=each.at_us + 1_300) for each in proxy]
+    with collecting(api) as collector:
+        send_tcp(collector, [hep(each, agent=1) for each in proxy] + [hep(each, agent=2) for each in pbx])
+        settled(collector, 12)
+        assert collector.counts.stored == 12
+    assert trace_of(api).count("Call-ID: one@pbx") == 6
+
+
+def test_a_retransmission_is_shown_as_often_as_it_was_sent(api: Api) -> None:
+    invite, *others = talk()
+    again = invite._replace(at_us=invite.at_us + 500_000)
+    seen = [(each, agent) for agent in (1, 2) for each in (invite, again, *others)]
+    with collecting(api) as collector:
+        send_tcp(collector, [hep(each, agent=agent) for each, agent in seen])
+        settled(collector, 14)
+    assert trace_of(api).count("INVITE sip:") == 2
+
+
+def test_reports_come_to_their_call_by_correlation_or_by_address(api: Api) -> None:
+    behind_nat = REPORT._replace(src=Endpoint("198.51.100.7", 4000), dst=Endpoint("203.0.113.9", 5001))
+    with collecting(api) as collector:
+        send_tcp(collector, [hep(each) for each in talk()])
+        settled(collector, 6)
+        send_tcp(collector, [hep(behind_nat, kind=5, correlation="one@pbx"), hep(REPORT, kind=5)])
+        settled(collector, 8)
+    (msdr,) = api.admin.listed("/msdrs")
+    assert msdr["quality"]["reports"] == 2
+
+
+def test_json_reports_and_quality_reports_are_kept(api: Api) -> None:
+    json_report = REPORT._replace(payload=b'{"ssrc":1,"report_blocks":[]}')
+    body = b"VQSessionReport: CallTerm\r\nCallID: one@pbx\r\nMOSLQ=4.1\r\n"
+    with collecting(api) as collector:
+        send_tcp(collector, [hep(each) for each in talk()])
+        send_tcp(collector, [hep(json_report, kind=5, correlation="one@pbx")])
+        send_tcp(collector, [hep(REPORT._replace(payload=body), kind=99)])
+        settled(collector, 8)
+    text = trace_of(api)
+    assert '{"ssrc":1' in text
+    assert "MOSLQ=4.1" in text
+
+
+def test_methods_can_be_left_out(api: Api) -> None:
+    with collecting(api, hep_leave_out="register, OPTIONS") as collector:
+        send_udp(collector, [hep(each) for each in [*flow(REGISTER, call_id="r@pbx"), *talk()]])
+        settled(collector, 8)
+        assert (collector.counts.left_out, collector.counts.stored) == (2, 6)
+
+
+def test_registrations_are_kept_and_are_no_calls(api: Api) -> None:
+    with collecting(api) as collector:
+        send_udp(collector, [hep(each) for each in flow(REGISTER, call_id="r@pbx")])
+        settled(collector, 2)
+        assert collector.counts.stored == 2
+    assert api.admin.listed("/mediasessions") == []
+
+
+def test_a_message_without_call_id_is_kept(api: Api) -> None:
+    broken = talk()[0]._replace(payload=b"INVITE \0 nothing\r\n\r\n")
+    with collecting(api) as collector:
+        send_udp(collector, [hep(broken), hep(broken)])
+        settled(collector, 2)
+        assert (collector.counts.stored, collector.counts.failed) == (1, 0)
+
+
+# -- who may send -----------------------------------------------------------------------------------------------------
+
+
+def test_wrong_keys_and_unknown_senders_are_refused_and_counted(api: Api) -> None:
+    with collecting(api) as collector:
+        send_udp(collector, [hep(talk()[0], key="wrong"), b"GET / HTTP/1.1\r\n"])
+        settled(collector, 2)
+        assert collector.counts.refused == {"wrong key": 1, "not HEP": 1}
+    with collecting(api, "customer={acme} networks=192.0.2.0/24") as collector:
+        send_udp(collector, [hep(talk()[0])])
+        send_tcp(collector, [])
+        settled(collector, 2)
+        assert collector.counts.refused == {"unknown sender": 2}
+    assert api.admin.listed("/mediasessions") == []
+
+
+def test_agents_of_several_customers_are_told_by_key_and_number(api: Api) -> None:
+    given = "customer={acme} key=a capture_id=7\n# theirs\ncustomer={other} key=b networks=127.0.0.0/8,::1"
+    with collecting(api, given) as collector:
+        ours, theirs = (hep(each, key, 7) for each, key in ((talk("ours")[0], "a"), (talk("theirs")[0], "b")))
+        send_udp(collector, [ours, theirs, hep(talk("lost")[0], "a", 8)])
+        settled(collector, 3)
+    assert [each["call_id"] for each in api.admin.listed("/mediasessions")] == ["ours"]
+    assert [each["call_id"] for each in api.stranger.listed("/mediasessions")] == ["theirs"]
+
+
+@pytest.mark.parametrize(
+    "text", ["customer=1", "key=a", "customer=x key=a", "customer=1 networks=nowhere", "customer=1 key=a b"]
+)
+def test_a_source_that_cannot_be_read_says_which_line(text: str) -> None:
+    with pytest.raises(UsageError, match="hep_sources, line 2"):
+        sources(f"\n{text}")
+
+
+def test_settings_that_cannot_work_are_told_at_the_start(api: Api) -> None:
+    for given, said in (
+        ({"listen": "9060"}, "no address"),
+        ({"listen": "tls://127.0.0.1:0"}, "hep_tls_certificate"),
+        ({"sources": "customer=99 key=a"}, "no customer 99"),
+        ({"sources": "#"}, "hep_listen needs hep_sources"),
+        ({"hep_tls_certificate": "/nowhere.pem"}, "hep_tls_certificate"),
+    ):
+        with pytest.raises(UsageError, match=said), collecting(api, **given):
+            pass
+
+
+def test_a_taken_port_is_told(api: Api) -> None:
+    with collecting(api) as first:
+        host, port = end_of(first, "TCP")
+        with pytest.raises(Unavailable, match="in use"), collecting(api, listen=f"tcp://{host}:{port}"):
+            pass
+
+
+# -- sessions that never end ------------------------------------------------------------------------------------------
+
+
+def test_a_session_that_never_ends_is_closed(api: Api) -> None:
+    with collecting(api) as collector:
+        send_udp(collector, [hep(each) for each in talk()[:4]])
+        settled(collector, 4)
+
+    def closed(now: int) -> int:
+        found: int = api.write(lambda db: signalling.close_lost(db, api.acme, now, {}))
+        return found
+
+    assert closed(START + signalling.ANSWERED_S) == 0
+    assert closed(START + signalling.ANSWERED_S + 10) == 1
+    (msdr,) = api.admin.listed("/msdrs")
+    assert (msdr["t_cause"], msdr["duration"]) == ("Recovery on timer expiry", 0)
+    assert api.admin.listed("/mediasessions")[0]["status"] == "ENDED"
+    assert closed(START + 2 * signalling.ANSWERED_S) == 0
+
+
+def test_one_that_nobody_answered_is_closed_after_an_hour(api: Api) -> None:
+    with collecting(api) as collector:
+        send_udp(collector, [hep(each) for each in talk()[:2]])
+        settled(collector, 2)
+    late = START + signalling.UNANSWERED_S + 10
+    assert api.write(lambda db: signalling.close_lost(db, api.acme, late, {})) == 1
+
+
+# -- hostile senders --------------------------------------------------------------------------------------------------
+
+
+def test_a_connection_that_brings_no_hep_is_closed(api: Api) -> None:
+    with collecting(api) as collector, connected(collector) as agent:
+        agent.sendall(b"HEP3\x00\x03garbage")
+        assert agent.recv(1) == b""
+        assert collector.counts.refused == {"length impossible": 1}
+
+
+def test_a_full_queue_drops_datagrams_and_stops_reading_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue, counts = Queue(most=2), Counts()
+    intake = Intake(Gate(sources(f"customer=1 key={KEY}")), queue, counts)
+    for each in talk():
+        intake.datagram(hep(each), "127.0.0.1")
+    assert (counts.received["UDP"], counts.dropped, len(queue)) == (6, 4, 2)
+    assert queue.take(10, 0, 0) is not None
+    assert not queue.is_full
+    queue.close()
+    assert queue.take(10, 0, 0) is None
+
+
+def test_a_queue_is_full_by_its_bytes_too() -> None:
+    queue = Queue(most_bytes=100_000)
+    intake = Intake(Gate(sources(f"customer=1 key={KEY}")), queue, Counts())
+    intake.datagram(hep(talk()[0]._replace(payload=b"INVITE " + b"x" * 60_000)), "127.0.0.1")
+    assert not queue.is_full
+    intake.datagram(hep(talk()[0]._replace(payload=b"INVITE " + b"x" * 60_000)), "127.0.0.1")
+    assert queue.is_full
+
+
+def test_too_many_connections_end_the_one_that_never_brought_anything(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ringback.collect.listener.MOST_CONNECTIONS", 2)
+    with collecting(api) as collector, connected(collector) as good, connected(collector) as idle:
+        good.sendall(hep(talk()[0]))
+        settled(collector, 1)
+        with connected(collector) as third:
+            assert idle.recv(1) == b""
+            third.sendall(hep(talk()[1]))
+            settled(collector, 3)
+            with connected(collector) as fourth:
+                assert fourth.recv(1) == b""
+        assert collector.counts.refused == {"too many connections": 2}
+
+
+def test_a_packet_that_stays_unfinished_ends_its_connection(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ringback.collect.listener.UNFINISHED_S", 0.0)
+    with collecting(api) as collector, connected(collector) as agent:
+        agent.sendall(hep(talk()[0])[:-1])
+        assert agent.recv(1) == b""
+        assert collector.counts.refused == {"packet unfinished": 1}
+
+
+def test_the_system_tells_what_it_dropped() -> None:
+    with (
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed,
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out,
+    ):
+        closed.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        closed.bind(("127.0.0.1", 0))
+        assert drops.of([closed]) == 0
+        for _ in range(100):
+            out.sendto(b"x" * 1000, closed.getsockname())
+        assert drops.of([closed]) > 0
+
+
+# -- the process ------------------------------------------------------------------------------------------------------
+
+
+def test_counts_are_among_the_metrics(start: Callable[..., Api]) -> None:
+    api = start(hep_listen="")
+    with collecting(api) as collector:
+        collector.show(api.app.application.metrics)
+        send_udp(collector, [hep(talk()[0]), b"?"])
+        settled(collector, 2)
+        text = api.nobody.call("GET", "//metrics", headers={"Authorization": "Bearer metrics-secret"}).body.decode()
+    assert 'ringback_hep_received_total{transport="UDP"} 2.0' in text
+    assert 'ringback_hep_refused_total{reason="not HEP"} 1.0' in text
+    assert 'ringback_hep_messages_total{outcome="stored"} 1.0' in text
+    assert 'ringback_hep_dropped_total{where="queue"} 0.0' in text
+    assert "ringback_hep_waiting 0.0" in text
