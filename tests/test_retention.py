@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -448,6 +449,28 @@ def test_a_hold_placed_while_it_runs_is_kept(api: Api, monkeypatch: pytest.Monke
     retain.thin(api.services, job, place)
     assert ids(api, "cdrs") == made[60:65]
     assert api.write(lambda db: holds.held(db, api.acme, "cdrs", made)) == set(made[60:65])
+
+
+def test_others_list_and_change_meanwhile(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each list is exact: its total is that of the rows at that moment."""
+    monkeypatch.setattr(thinning, "FIRST_LOT", 20)
+    monkeypatch.setattr(thinning, "LARGEST_LOT", 20)
+    api.write(lambda db: cdrs.insert(db, api.acme, [call(days_ago(api, 400) + n) for n in range(2_000)]))
+    (kept,) = api.write(lambda db: cdrs.insert(db, api.acme, [call(days_ago(api, 1))]))
+    rules(api, cdrs=365)
+    thread = threading.Thread(target=lambda: retained(api))
+    thread.start()
+    totals = []
+    while thread.is_alive():
+        answer = api.admin.get("/cdrs", limit=10_000)
+        assert len(answer.data) == answer.json["total"]
+        totals.append(answer.json["total"])
+        info = str(len(totals))
+        assert api.admin.patch("/cdrs", [{"id": kept, "info": info}]).data[0]["info"] == info
+    assert totals == sorted(totals, reverse=True)
+    assert len(set(totals)) > 2
+    assert ids(api, "cdrs") == [kept]
+    assert right_totals(api)
 
 
 # -- the disk ---------------------------------------------------------------------------------------------------------
