@@ -186,7 +186,8 @@ _SECONDS = tuple(f"{second:02}" for second in range(60))
 
 @lru_cache(maxsize=8192)
 def _day_text(day: int) -> str:
-    return datetime.fromtimestamp(day * 86_400, UTC).strftime("%Y-%m-%d ")
+    """`strftime` would write the year 1 as one digit."""
+    return f"{datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()} "
 
 
 def time_text(at: int | None) -> str | None:
