@@ -222,6 +222,26 @@ def test_too_much_at_once_is_refused_whole(api: Api, pbx: Client) -> None:
     assert told(pbx, *many[:-1])["new"] == 10_000
 
 
+def test_a_body_of_tiny_lines_is_refused_before_they_are_read(pbx: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ringback.resources.ingest.cdrs._parsed", pytest.fail)
+    assert sent(pbx, b"x\n" * 1_000_000).status == 413
+
+
+def test_the_answer_to_much_nonsense_is_not_many_times_its_size(pbx: Client) -> None:
+    line = json.dumps({f"a{n}": 1 for n in range(100)}).encode()
+    data = told(pbx, *[line] * 2_000)
+    assert len(data["refused"][0]["errors"]) > 100
+    assert [each["line"] for each in data["refused"]] == [*range(1, 2_001)]
+    assert len(json.dumps(data)) < 2_000 * len(line)
+
+
+@pytest.mark.parametrize("date", ["0001-01-01 00:00:00", "9999-12-31 23:59:59"])
+def test_the_first_and_the_last_date_come_back_as_they_were(api: Api, pbx: Client, date: str) -> None:
+    told(pbx, {**CALL, "calldate": date})
+    assert [each["calldate"] for each in stored(api)] == [date]
+    assert date.encode() in api.admin.get("/cdrs.csv").body
+
+
 def test_json_is_taken_as_well(api: Api, pbx: Client) -> None:
     as_json = replace(pbx, headers={"content-type": "application/json"})
     assert as_json.post("/ingest/cdrs", CALL).data["new"] == 1

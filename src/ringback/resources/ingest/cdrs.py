@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from io import BytesIO
+from itertools import islice
+from typing import Any, TypeVar
 
 from ringback.errors import Fault, Invalid, TooLarge
 from ringback.record import Count, Record
@@ -13,6 +15,8 @@ from ringback.rest.endpoint import Call, Endpoint, Shape, Work
 from ringback.store import hops as store
 from ringback.store.database import Db, Taken, value
 from ringback.store.parties import contact_of, named, parties, user_of
+
+T = TypeVar("T")
 
 NDJSON = "application/x-ndjson"
 MAX_LINES = 10_000
@@ -55,7 +59,7 @@ class _Line:
 
 
 def _ingest(call: Call) -> replies.Reply:
-    lines = [_checked(line) for line in _lines(call)]
+    lines = list(_checked(_lines(call)))
     if not any(isinstance(line.content, dict) for line in lines):
         told = [fault for line in lines for fault in line.faults][: bodies.MAX_FAULTS]
         raise Invalid("Nothing here can be read: send a JSON object in each line.", told or [Fault(None)])
@@ -74,10 +78,14 @@ def _lines(call: Call) -> Iterable[_Line]:
     if call.headers.get("content-type", "").partition(";")[0].strip().lower() == replies.JSON:
         content = bodies.parsed(call.raw)
         objects = content if isinstance(content, list) else [content]
-        found = [_Line(number, each) for number, each in enumerate(objects, start=1)]
-    else:
-        texts = call.raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-        found = [_parsed(number, text) for number, text in enumerate(texts, start=1) if text.strip()]
+        return [_Line(*each) for each in _some(enumerate(objects, start=1))]
+    texts = enumerate(BytesIO(call.raw.removeprefix(b"\xef\xbb\xbf")), start=1)
+    return [_parsed(*each) for each in _some(each for each in texts if each[1].strip())]
+
+
+def _some(lines: Iterable[T]) -> list[T]:
+    """Counted before they are read: of a body of the largest size, a million lines would take a minute and gigabytes."""
+    found = list(islice(lines, MAX_LINES + 1))
     if len(found) > MAX_LINES:
         raise TooLarge(f"At most {MAX_LINES} lines are taken at once.")
     return found
@@ -90,18 +98,29 @@ def _parsed(number: int, text: bytes) -> _Line:
         return _Line(number, faults=[Fault(None, error.message.replace("The body", "The line", 1))])
 
 
-def _checked(line: _Line) -> _Line:
+def _checked(lines: Iterable[_Line]) -> Iterator[_Line]:
+    """After a thousand faults each line has its first one only: an answer must not be many times the size of its request."""
+    found = 0
+    for line in lines:
+        _check(line)
+        if found >= bodies.MAX_FAULTS:
+            del line.faults[1:]
+            line.message = ""
+        found += len(line.faults)
+        yield line
+
+
+def _check(line: _Line) -> None:
     if line.faults:
-        return line
+        return
     if not isinstance(line.content, dict):
         line.faults.append(Fault(None, "The line must be a JSON object."))
-        return line
+        return
     try:
         line.hop = bodies.checked(line.content, Hop, partial=False, ignored=_READ_ONLY)
     except Invalid as error:
         line.faults.extend(error.faults)
         line.message = error.message
-    return line
 
 
 def _home(db: Db, customer_id: int, lines: Sequence[_Line]) -> Home:
