@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
@@ -30,6 +30,7 @@ ATTEMPTS = 3
 SWEEP_S = 60.0
 USERS_S = 30.0
 MOST_ENDS = 50_000
+MOST_UNREAD = 10_000
 MOST_LEGS = 8
 LEGS_US = 10_000_000
 
@@ -171,18 +172,27 @@ class Ends:
 
     def __init__(self) -> None:
         self._calls: OrderedDict[Endpoint, dict[str, int]] = OrderedDict()
+        self._unread: deque[tuple[Packet, str]] = deque()
 
     def learn(self, packet: Packet, call_id: str) -> None:
+        """Read when the first packet is asked about: agents that send a Call-ID with every report are the rule."""
+        self._unread.append((packet, call_id))
+        if len(self._unread) > MOST_UNREAD:
+            self._unread.popleft()
+
+    def calls(self, packet: Packet) -> list[str]:
+        while self._unread:
+            self._read(*self._unread.popleft())
+        while len(self._calls) > MOST_ENDS:
+            self._calls.popitem(last=False)
+        return list({name: None for end in (packet.src, packet.dst) for name in self._calls.get(end, ())})
+
+    def _read(self, packet: Packet, call_id: str) -> None:
         for media in sdp.media(packet.payload.partition(b"\r\n\r\n")[2]):
             for end in media.rtcp:
                 near = self._calls.pop(end, {}).items()
                 named = {name: at_us for name, at_us in near if abs(packet.at_us - at_us) < LEGS_US}
                 self._calls[end] = {**named, call_id: packet.at_us} if len(named) < MOST_LEGS else named
-        while len(self._calls) > MOST_ENDS:
-            self._calls.popitem(last=False)
-
-    def calls(self, packet: Packet) -> list[str]:
-        return list({name: None for end in (packet.src, packet.dst) for name in self._calls.get(end, ())})
 
 
 def _users(db: Db, customer_id: int) -> dict[str, int] | None:

@@ -120,15 +120,15 @@ class Frames:
 
 def _version_3(data: bytes) -> Captured:
     chunks = _chunks(data)
+    get = chunks.get
     src, dst = _addresses(chunks)
     at_us = _number(chunks, _SECONDS) * 1_000_000 + _number(chunks, _MICROSECONDS)
-    transport = _TRANSPORTS.get(chunks.get(_TRANSPORT, b"\x11")[0], "UDP")
     return Captured(
-        Packet(at_us, transport, src, dst, _payload(chunks)),
-        chunks.get(_PROTOCOL, b"\x01")[0],
-        int.from_bytes(chunks.get(_CAPTURE_ID, b"")[:4], "big"),
-        chunks.get(_KEY, b""),
-        chunks.get(_CORRELATION, b"").decode("utf-8", "replace").strip("\0 \r\n")[:255],
+        Packet(at_us, _TRANSPORTS.get(get(_TRANSPORT, b"\x11")[0], "UDP"), src, dst, _payload(chunks)),
+        get(_PROTOCOL, b"\x01")[0],
+        int.from_bytes(get(_CAPTURE_ID, b"")[:4], "big"),
+        get(_KEY, b""),
+        get(_CORRELATION, b"").decode("utf-8", "replace").strip("\0 \r\n")[:255],
     )
 
 
@@ -139,21 +139,68 @@ def _chunks(data: bytes) -> dict[int, bytes]:
     end = int.from_bytes(data[4:6], "big")
     if end > len(data):
         raise HepError("packet cut")
-    found: dict[int, bytes] = {}
-    at = 6
+    head = _known_head(data)
+    found, at = head if head is not None else _learned_head(data, end)
     while at < end:
-        if at + 6 > end:
-            raise HepError("chunk damaged")
-        vendor, kind, length = _CHUNK.unpack_from(data, at)
-        if length < 6 or at + length > end:
-            raise HepError("chunk damaged")
+        vendor, kind, length = _header(data, at, end)
         if vendor == _GENERIC:
-            value = data[at + 6 : at + length]
             if _LENGTHS.get(kind, length - 6) != length - 6:
                 raise HepError("chunk damaged")
-            found[kind] = value
+            found[kind] = data[at + 6 : at + length]
         at += length
     return found
+
+
+def _header(data: bytes, at: int, end: int) -> tuple[int, int, int]:
+    if at + 6 > end:
+        raise HepError("chunk damaged")
+    vendor, kind, length = _CHUNK.unpack_from(data, at)
+    if length < 6 or at + length > end:
+        raise HepError("chunk damaged")
+    return vendor, kind, length
+
+
+class _Head(NamedTuple):
+    """The chunks of fixed length that an agent begins every packet with: all are read at once, by `values`."""
+
+    values: struct.Struct
+    headers: tuple[bytes, ...]
+    kinds: tuple[int, ...]
+
+
+_HEADS_MAX = 16
+_heads: list[_Head] = []
+"""Of the agents that send; the one that was right last comes first."""
+
+
+def _known_head(data: bytes) -> tuple[dict[int, bytes], int] | None:
+    """The chunks of the head and where it ends; None when it is none that was seen before."""
+    for place, head in enumerate(_heads):
+        if 6 + head.values.size > int.from_bytes(data[4:6], "big"):
+            continue
+        fields = head.values.unpack_from(data, 6)
+        if fields[::2] == head.headers:
+            if place:
+                _heads[0], _heads[place] = head, _heads[0]
+            return dict(zip(head.kinds, fields[1::2], strict=True)), 6 + head.values.size
+    return None
+
+
+def _learned_head(data: bytes, end: int) -> tuple[dict[int, bytes], int]:
+    """Nothing read yet, after the head's layout has been noted for the next packet."""
+    at, kinds, headers = 6, [], []
+    while at < end:
+        vendor, kind, length = _header(data, at, end)
+        if vendor != _GENERIC or _LENGTHS.get(kind) != length - 6 or kind in kinds:
+            break
+        kinds.append(kind)
+        headers.append(data[at : at + 6])
+        at += length
+    if kinds:
+        values = struct.Struct("".join(f"6s{_LENGTHS[kind]}s" for kind in kinds))
+        del _heads[_HEADS_MAX - 1 :]
+        _heads.insert(0, _Head(values, tuple(headers), tuple(kinds)))
+    return {}, 6
 
 
 def _addresses(chunks: dict[int, bytes]) -> tuple[Endpoint, Endpoint]:
