@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from ringback.calls.rating import Deck, Rate, parsed_price
-from ringback.store import billing, rates
+from ringback.store import billing, rates, rows, schema
+from ringback.store.database import Db
 from tests.api import Api, Client
 from tests.importers.master_csv import inbound, line, run, written
 from tests.policies import team
@@ -291,6 +292,33 @@ def test_200_calls_billed_at_once_leave_an_exact_balance(api: Api) -> None:
     at_once(*(partial(each_of, bill, range(start, 200, 8)) for start in range(8)))
     assert len(lines(api.admin)) == 199  # the call of 0 seconds cost nothing
     assert_account_is_exact(api.admin)
+
+
+def test_an_import_locks_the_customer_only_when_it_has_written_every_cdr(api: Api, tmp_path: Path) -> None:
+    """As re-rating does; in the other order each would wait for the other one."""
+    with_deck(api)
+    run(api, "asterisk-cdr", written(tmp_path, line("", "1795341600.26", "1", uniqueid="1795341650.2")))
+    late_root = partial(run, api, "asterisk-cdr", written(tmp_path, line("", "1795341600.26", "2")))
+    importing = threading.Thread(target=late_root)
+
+    def rerate(db: Db) -> None:
+        rows.lock(db, schema.cdrs, api.acme, [row[0] for row in db.all("SELECT id FROM cdrs")])
+        importing.start()
+        if db.engine == "postgres":  # SQLite has one writer
+            while not db.all(_WAITING):
+                assert importing.is_alive()
+            db.all("SELECT id FROM customers WHERE id = :customer FOR UPDATE NOWAIT", {"customer": api.acme})
+
+    api.write(rerate)
+    importing.join()
+    assert api.admin.get("/cdrs", limit=1).json["total"] == 2
+    assert_account_is_exact(api.admin)
+
+
+_WAITING = """
+    SELECT 1 FROM pg_locks l JOIN pg_stat_activity a ON a.pid = l.pid
+    WHERE NOT l.granted AND a.datname = current_database()
+"""
 
 
 def each_of(work: Callable[[int], None], numbers: range) -> None:

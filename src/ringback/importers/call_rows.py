@@ -15,7 +15,7 @@ from ringback.calls import numbers
 from ringback.importers.csv_records import Refused
 from ringback.importers.importer import Options, Refusal, Summary
 from ringback.services import Services
-from ringback.store import billing, rates, rows, schema
+from ringback.store import billing, cdrs, rates, rows, schema
 from ringback.store.database import Db, Taken, value
 from ringback.store.parties import Parties, parties
 
@@ -164,8 +164,10 @@ class _Store:
         if fresh:
             placed = _placed(db, self._customer_id, fresh)
             full = [{**_columns(row, self._who), **place} for row, place in zip(fresh.values(), placed, strict=True)]
-            billing.insert(db, self._customer_id, full, self._deck, self._services.clock())
+            rated = billing.rated(self._deck, full)
+            ids = cdrs.insert(db, self._customer_id, rated)
             _rehang(db, self._customer_id, {cdr["uniqueid"]: cdr["root_live_id"] for cdr in full})
+            billing.bill(db, self._customer_id, ids, rated, self._services.clock())  # last: it locks the customer
         return len(fresh)
 
 

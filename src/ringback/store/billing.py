@@ -72,29 +72,28 @@ def rate(deck: Deck, cdr: Mapping[str, Any]) -> Mapping[str, Any]:
     }
 
 
+def rated(deck: Deck, cdrs: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """`rate` of each; nothing to do without rates."""
+    return [rate(deck, cdr) for cdr in cdrs] if deck else cdrs
+
+
 def insert(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]], deck: Deck, now: int) -> list[int]:
     """`cdrs.insert` for CDRs that come from outside: rated, and billed. Returns their ids.
 
-    `deck`: the customer's, from `rates.deck` or, for a few CDRs, `deck_for`. Without rates nothing is billed.
+    `deck`: the customer's, from `rates.deck` or, for a few CDRs, `deck_for`. Whoever writes other CDRs in the same
+    transaction does so before `bill`, and calls the three one by one.
     """
-    if not deck:
-        return store.insert(db, customer_id, cdrs)
-    rated = [rate(deck, cdr) for cdr in cdrs]
-    ids = store.insert(db, customer_id, rated)
-    bill(
-        db,
-        customer_id,
-        [{**cdr, "id": cdr_id} for cdr_id, cdr in zip(ids, rated, strict=True) if BILLED_AS in cdr],
-        now,
-    )
+    full = rated(deck, cdrs)
+    ids = store.insert(db, customer_id, full)
+    bill(db, customer_id, ids, full, now)
     return ids
 
 
-def bill(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]], now: int) -> None:
-    """Books what `rate` charged for CDRs (columns with their `id`), in the order in which the calls ended."""
+def bill(db: Db, customer_id: int, ids: Sequence[int], cdrs: Sequence[Mapping[str, Any]], now: int) -> None:
+    """Books what `rated` charged for CDRs of these ids, in the order in which the calls ended."""
     lines = [
-        Line(cdr["calldate"] + cdr["duration"], of_call(cdr, cdr[BILLED_AS]), -cdr["charge"], cdr["id"])
-        for cdr in cdrs
+        Line(cdr["calldate"] + cdr["duration"], of_call(cdr, cdr[BILLED_AS]), -cdr["charge"], cdr_id)
+        for cdr_id, cdr in zip(ids, cdrs, strict=True)
         if BILLED_AS in cdr and cdr["charge"]
     ]
     if lines:
