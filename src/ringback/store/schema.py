@@ -537,7 +537,7 @@ copied = Table(
     "copied",  # what of another server's account became what here
     metadata,
     Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("resource", TEXT, primary_key=True),  # the name of the table; `source`: the one row says whose account it was
+    Column("resource", TEXT, primary_key=True),  # a table's name; `source`: the one row says whose account it was
     Column("source_id", TEXT, primary_key=True),
     _int("object_id"),
     sqlite_with_rowid=False,
@@ -688,6 +688,19 @@ sequences = Table(
 FIRST_USER_ID = 100_001
 BLOB_COLUMNS = frozenset({"blob_key", "audio_key"})
 """In whichever table: the key of a blob."""
+shares = Table(
+    "shares",  # links that show a call's signalling to somebody without an account
+    metadata,
+    _id(),
+    _customer(),
+    _text("hash"),  # of the token, which nobody can be told again
+    _int("cdr_id"),
+    _int("user_id"),
+    _int("created_at"),
+    _int("expires_at"),
+    UniqueConstraint("hash"),
+    Index(None, "customer_id", "created_at", "id"),
+)
 SEQUENCES = {table.name: 1 for table in metadata.sorted_tables if "id" in table.c} | {"users": FIRST_USER_ID, "live": 1}
 
 
