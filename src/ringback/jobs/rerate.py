@@ -53,7 +53,7 @@ def _step(job: queue.Job, deck: Deck, now: int, db: Db) -> Done | None:
         _tell(db, job, done, args, now)
         queue.finish(db, job.id)
     else:
-        queue.keep(db, job, {**args, "period": list(left), "done": list(done)}, now)
+        queue.keep(db, job.id, args, {**args, "period": list(left), "done": list(done)}, now)
     return done
 
 
