@@ -1,7 +1,11 @@
 """Captured signalling, live: what agents send by HEP becomes media sessions, MSDRs and traces."""
 
+import json
 import socket
+import ssl
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -9,10 +13,13 @@ from ringback.collect import drops
 from ringback.collect.intake import Counts, Intake, Queue
 from ringback.collect.sources import Gate, sources
 from ringback.errors import Unavailable, UsageError
+from ringback.settings import Settings
 from ringback.sip.packet import Endpoint
 from ringback.store import signalling
+from ringback.store.engines import open_database
 from tests.api import Api
-from tests.collecting import KEY, collecting, connected, end_of, hep, send_tcp, send_udp, settled, until
+from tests.collecting import KEY, WAIT_S, collecting, connected, end_of, hep, send_tcp, send_udp, settled, until
+from tests.process import COMMAND, Process, environment, login, ringback
 from tests.sip.sip_flows import flow
 from tests.test_captures import REPORT, START, talk
 
@@ -302,3 +309,79 @@ def test_counts_are_among_the_metrics(start: Callable[..., Api]) -> None:
     assert 'ringback_hep_messages_total{outcome="stored"} 1.0' in text
     assert 'ringback_hep_dropped_total{where="queue"} 0.0' in text
     assert "ringback_hep_waiting 0.0" in text
+
+
+def test_serve_collects_what_its_settings_say(settings: Settings) -> None:
+    made = login(settings)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    given = {
+        "RINGBACK_HEP_LISTEN": f"127.0.0.1:{port}",
+        "RINGBACK_HEP_SOURCES": f"customer={made.customer_id} key={KEY}",
+    }
+    server = Process((*COMMAND, "serve", "--port", "0"), settings, **given)
+    try:
+        with server.client(made.token) as client:
+            with socket.create_connection(("127.0.0.1", port)) as agent:
+                agent.sendall(b"".join(hep(each) for each in talk()))
+            until(lambda: client.get("/msdrs").json()["total"] == 1)
+    finally:
+        assert server.end() == 0
+
+
+def test_collect_hep_is_a_process_of_its_own(settings: Settings) -> None:
+    made = login(settings)
+    log = Path(settings.data_dir) / "collect.log"
+    given = {
+        "RINGBACK_HEP_LISTEN": "udp://127.0.0.1:0",
+        "RINGBACK_HEP_SOURCES": f"customer={made.customer_id} key={KEY}",
+    }
+    with (
+        log.open("w") as errors,
+        subprocess.Popen((*COMMAND, "collect", "hep"), env=environment(settings, **given), stderr=errors) as process,
+    ):
+        until(lambda: '"collecting"' in log.read_text())
+        address = json.loads(log.read_text().splitlines()[0])["addresses"][0]
+        host, port = address.removeprefix("udp://").split(":")
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as agent:
+            for each in talk():
+                agent.sendto(hep(each), (host, int(port)))
+        until(lambda: "stored" in log.read_text() or _stored(settings) == 6)
+        process.terminate()
+        assert process.wait(WAIT_S) == 0
+    assert '"stored": 6' in log.read_text()
+
+
+def _stored(settings: Settings) -> int:
+    database = open_database(settings.database, 10)
+    try:
+        return int(database.read(lambda db: db.all("SELECT count(*) FROM sip_messages")[0][0]))
+    finally:
+        database.close()
+
+
+def test_collect_hep_says_what_it_needs(settings: Settings) -> None:
+    login(settings)
+    done = ringback(settings, "collect", "hep")
+    assert (done.returncode, "hep_listen" in done.stderr) == (2, True)
+
+
+# -- TLS --------------------------------------------------------------------------------------------------------------
+
+
+def test_agents_may_use_tls(api: Api, tmp_path: Path) -> None:
+    certificate = tmp_path / "both.pem"
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 2"
+    subprocess.run([*command.split(), "-keyout", certificate, "-out", tmp_path / "c"], check=True, capture_output=True)
+    certificate.write_bytes(certificate.read_bytes() + (tmp_path / "c").read_bytes())
+    context = ssl.create_default_context(cafile=certificate)
+    context.check_hostname = False
+    with collecting(api, listen="tls://127.0.0.1:0", hep_tls_certificate=str(certificate)) as collector:
+        with connected(collector, "TLS") as plain:
+            plain.sendall(hep(talk()[0]))
+            assert plain.recv(1) in (b"", b"\x15")  # an alert, or the end
+        with context.wrap_socket(connected(collector, "TLS"), server_hostname="localhost") as agent:
+            agent.sendall(b"".join(hep(each) for each in talk()))
+            settled(collector, 6)
+        assert collector.counts.received == {"TLS": 6}
+    assert len(api.admin.listed("/msdrs")) == 1

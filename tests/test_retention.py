@@ -18,6 +18,7 @@ from ringback import doctor
 from ringback.jobs import queue, retain, thinning
 from ringback.settings import Settings
 from ringback.store import callbacks, cdrs, holds, messages, postgres_space, rows, schema
+from ringback.store.database import value
 from tests.api import Api
 from tests.clock import TestClock
 from tests.process import ringback
@@ -162,6 +163,18 @@ def test_captures_go_and_their_msdrs_stay(api: Api) -> None:
     assert ids(api, "msdrs") == [old[1], young[1]]
     assert len(ids(api, "sip_messages")) == 3
     assert api.admin.get(f"/msdrs/{old[1]}.trace").status == 404
+
+
+def test_messages_that_belong_to_no_call_go_as_captures_do(api: Api) -> None:
+    called, _ = session(api, 31, packets=0)
+    packet = {"src_ip": "::1", "src_port": 1, "dst_ip": "::1", "dst_port": 1, "transport": "UDP", "payload": "REGISTER"}
+    call_id = api.write(lambda db: value(db, "SELECT call_id FROM mediasessions WHERE id = :id", {"id": called}))
+    for name, days in (("old", 31), ("young", 29), (call_id, 31)):
+        at = days_ago(api, days)
+        inserted(api, "sip_messages", call_id=name, captured_at_us=at * 10**6, loose_at=at, digest=name, **packet)
+    rules(api, sip=30)
+    assert retained(api) == {"other_sip": 1, "sip": 1}
+    assert len(ids(api, "sip_messages")) == 1
 
 
 def test_msdrs_go_with_their_sessions_and_messages(api: Api) -> None:

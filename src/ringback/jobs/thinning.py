@@ -42,12 +42,15 @@ def _plain(table: Table, rule: str = "", where: str = "") -> Stage:
 
 
 _CAPTURED = "AND EXISTS (SELECT 1 FROM sip_messages s WHERE s.customer_id = t.customer_id AND s.call_id = t.call_id)"
+_CALLED = "SELECT 1 FROM mediasessions m WHERE m.customer_id = t.customer_id AND m.call_id = t.call_id"
+_LOOSE = f"AND loose_at IS NOT NULL AND NOT EXISTS ({_CALLED})"
 STAGES = (
     _kept(schema.monitors, "timestamp"),
     _kept(schema.voicemessages, "origtime"),
     _kept(schema.monitors, "timestamp", "monitors_bytes"),
     _kept(schema.voicemessages, "origtime", "voicemessages_bytes"),
     Stage("sip", "sip", schema.mediasessions, "created_at", retention.take_messages, _CAPTURED),
+    Stage("other_sip", "sip", schema.sip_messages, "loose_at", whole(schema.sip_messages), _LOOSE),
     Stage("mediasessions", "msdrs", schema.mediasessions, "created_at", retention.take_sessions),
     _plain(schema.msdrs),
     Stage("cdrs", "cdrs", schema.cdrs, "calldate", retention.take_cdrs),
