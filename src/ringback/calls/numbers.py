@@ -113,6 +113,12 @@ def country_of(number: str) -> str | None:
     return region if region and region.isalpha() and region != "ZZ" else None
 
 
+def is_dialled_in(number: str, country: str) -> bool:
+    """Whether E.164 digits are of the same numbering plan as the country (alpha-2): there its national form is dialled."""
+    plan, home = _plan(country), country_of(number)
+    return plan is not None and home is not None and (other := _plan(home)) is not None and other.code == plan.code
+
+
 def has_numbers(country: str) -> bool:
     """Whether this is an alpha-2 code, upper case, of a country that has telephone numbers."""
     import phonenumbers

@@ -29,6 +29,12 @@ class Trace:
     mentions: tuple[str, ...] = ()
     json_columns: tuple[str, ...] = ()
 
+    def where(self, engine: str, someone: Person) -> tuple[str, dict[str, str]]:
+        """What finds all rows that may name someone, and more, with its parameters."""
+        place, fold = "instr" if engine == "sqlite" else "strpos", "fold" if someone.kind == "email" else ""
+        found = (f'{place}({fold}("{each}"), :{"bare" if each in _BARE else "text"}) > 0' for each in self.columns)
+        return " OR ".join(found), {"bare": someone.bare_needle, "text": someone.needle}
+
     @property
     def columns(self) -> tuple[str, ...]:
         return self.owners + self.mentions
@@ -41,6 +47,8 @@ class Trace:
 
 
 _PARTIES = ("src", "dst")
+_BARE = frozenset({*_PARTIES, "called", "caller", "dialled", "from", "to"})
+"""Columns of numbers that were normalised on their way in: there two digits stand side by side."""
 _NAMES = ("src_name", "dst_name")
 _PHONES = ("tel", "tel_1", "tel_2", "mobile", "mobile_1", "mobile_2")
 TRACES = (
@@ -75,15 +83,14 @@ TRACES = (
 """Calls first, so that what hangs on them goes with them; the audit log last."""
 
 
-def rows_of(database: Database, customer_id: int, trace: Trace, needle: str | None) -> Iterator[Sequence[Any]]:
-    """(id, columns …) of the rows that hold the needle in lower case, or of all; without the time limit of requests."""
+def rows_of(database: Database, customer_id: int, trace: Trace, someone: Person | None) -> Iterator[Sequence[Any]]:
+    """(id, columns …) of the rows that may name someone, or of all; without the time limit of requests."""
     listed = ", ".join(f'"{name}"' for name in trace.columns)
     sql = f'SELECT id, {listed} FROM "{trace.table.name}" WHERE customer_id = :customer'
-    if needle is not None:
-        place = "instr" if database.engine == "sqlite" else "strpos"
-        fold = "" if needle.isdecimal() else "fold"
-        sql += " AND (" + " OR ".join(f'{place}({fold}("{name}"), :needle) > 0' for name in trace.columns) + ")"
-    bound = {"customer": customer_id} | ({} if needle is None else {"needle": needle})
+    bound: dict[str, Any] = {"customer": customer_id}
+    if someone is not None:
+        where, needles = trace.where(database.engine, someone)
+        sql, bound = f"{sql} AND ({where})", bound | needles
     with database.stream(sql, bound, LOT) as lots:
         for lot in lots:
             yield from lot
@@ -93,7 +100,7 @@ def lots_with(
     database: Database, customer_id: int, trace: Trace, someone: Person
 ) -> Iterator[tuple[list[int], list[int]]]:
     """Ids of rows that the person owns, and of rows that mention the person, in small lots."""
-    found = rows_of(database, customer_id, trace, someone.needle)
+    found = rows_of(database, customer_id, trace, someone)
     concerned = ((row[0], trace.owned_by(someone, row[1:])) for row in found if any(map(someone.is_in, row[1:])))
     while lot := list(islice(concerned, LOT)):
         yield [row_id for row_id, is_owner in lot if is_owner], [row_id for row_id, is_owner in lot if not is_owner]
