@@ -19,7 +19,7 @@ from ringback.store.retention import BEGIN, Candidate, Stage, whole
 
 STEP_S = 0.04
 PAUSE = 0.3  # of the time of a step: others write meanwhile
-FIRST_LOT, LEAST_LOT, LARGEST_LOT = 500, 20, 5_000
+FIRST_LOT, LEAST_LOT, LARGEST_LOT = 1_000, 100, 5_000
 MUCH = 0.1  # of the rows that are left
 
 
@@ -112,9 +112,14 @@ class Thinning:
         began = time.monotonic()
         self._moved(self.database.write(lambda db: self._take(db, stage, found), at_once=False))
         took_s = time.monotonic() - began
-        self.lot = min(max(int(self.lot * min(STEP_S / took_s, 2)), LEAST_LOT), LARGEST_LOT)
+        self._fit_lot(took_s)
         time.sleep(took_s * PAUSE)
         return True
+
+    def _fit_lot(self, took_s: float) -> None:
+        """Little by little: one step that had to wait says nothing about the next."""
+        factor = min(max(STEP_S / took_s, 0.8), 1.25)
+        self.lot = min(max(int(self.lot * factor), LEAST_LOT), LARGEST_LOT)
 
     def _next(self, stage: Stage) -> list[Candidate]:
         """The rows that come next in a stage, as far as its rule lets any go."""
