@@ -1,11 +1,14 @@
 # make demo   a filled server on 127.0.0.1:8080 (PORT=… elsewhere)
 # make test   the whole suite on SQLite
+# make five-years FOLDER=/tmp/years CALLS=100000   a company's history, in and out, with what it takes
 PYTHON ?= python3
 PORT ?= 8080
+FOLDER ?= var/five-years
+CALLS ?= 10000000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-postgres lint types bench demo-data clean
+.PHONY: demo test test-postgres lint types bench five-years demo-data clean
 
 $(VENV)/run: requirements/run.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ringback needs Python 3.11 or newer: make PYTHON=python3.12 …")'
@@ -35,6 +38,9 @@ types: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/python -m benchmarks
+
+five-years: $(VENV)/dev
+	$(BIN)/python -m benchmarks.years $(FOLDER) --calls $(CALLS)
 
 demo-data:
 	sh tools/demo-data/run

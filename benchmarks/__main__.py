@@ -5,9 +5,7 @@ python -m benchmarks [--parts lists,media] [--sizes 100000,1000000] [--engines s
 
 import argparse
 import json
-import platform
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +17,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from benchmarks import bare, data, export, imports, media, retention
+from benchmarks.machine import measured_on
 from benchmarks.server import Client, serving
 from ringback.identity import tokens
 from ringback.settings import BASE_PATHS
@@ -151,12 +150,8 @@ def _database(engine: str, folder: Path, name: str) -> Iterator[str]:
 
 
 def _report(measures: Sequence[Measure]) -> str:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    model = next(
-        (line.split(": ")[1] for line in Path("/proc/cpuinfo").read_text().split("\n") if "model name" in line), ""
-    )
     head = [
-        f"Measured {datetime.now(UTC):%Y-%m-%d} at commit {commit.stdout.strip()}, Python {platform.python_version()}, {model}.",
+        measured_on(),
         "",
         "| engine | CDRs | what | ours | bare | ratio | note |",
         "|---|---:|---|---:|---:|---:|---|",
