@@ -214,7 +214,7 @@ def _with(attribute: str, collection: str) -> Callable[[World, Client], Any]:
 
 
 def _ddi_body(world: World, client: Client) -> dict[str, Any]:
-    return {"e164": f"44207946{next(_numbers):04}"}
+    return {"e164": f"4420795{next(_numbers):05}"}
 
 
 def _setting_body(world: World, client: Client) -> dict[str, Any]:
