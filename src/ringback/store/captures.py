@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
+from sqlalchemy import Table
+
 from ringback.calls.numbers import clean, digits
 from ringback.sip.dialogs import MediaSession, media_sessions
 from ringback.sip.packet import Endpoint, Packet
@@ -202,13 +204,9 @@ def _text(text: str | None) -> str | None:
 
 def _save_mediasessions(db: Db, customer_id: int, made: Sequence[_Made]) -> tuple[dict[str, int], int]:
     """Their ids by Call-ID, and how many are new."""
-    known = _ids(db, customer_id, "mediasessions", [each[0] for each in made])
-    fresh = [each for each in made if each[0] not in known]
-    for each in made:
-        if each[0] in known:
-            rows.update(db, schema.mediasessions, customer_id, known[each[0]], _mediasession(each))
-    ids = rows.insert(db, schema.mediasessions, customer_id, [_mediasession(each) for each in fresh])
-    return known | dict(zip([each[0] for each in fresh], ids, strict=True)), len(fresh)
+    given = {each[0]: _mediasession(each) for each in made}
+    ids, fresh = _saved(db, customer_id, schema.mediasessions, given)
+    return ids, len(fresh)
 
 
 def _mediasession(made: _Made) -> dict[str, Any]:
@@ -218,22 +216,41 @@ def _mediasession(made: _Made) -> dict[str, Any]:
 
 
 def _save_msdrs(db: Db, customer_id: int, ended: Sequence[_Made], mediasessions: Mapping[str, int]) -> int:
-    known = _ids(db, customer_id, "msdrs", [each[0] for each in ended])
-    fresh = []
-    for each in ended:
-        row = {**_columns(each), "t_cause": _text(each[1].t_cause), "media_session_id": mediasessions[each[0]]}
-        if each[0] in known:
-            rows.update(db, schema.msdrs, customer_id, known[each[0]], row)
-        else:
-            fresh.append(row)
-    ids = rows.insert(db, schema.msdrs, customer_id, fresh)
-    cdr_links.link(db, customer_id, ids)
+    given = {
+        each[0]: {**_columns(each), "t_cause": _text(each[1].t_cause), "media_session_id": mediasessions[each[0]]}
+        for each in ended
+    }
+    _, fresh = _saved(db, customer_id, schema.msdrs, given)
+    cdr_links.link(db, customer_id, fresh)
     return len(fresh)
 
 
-def _ids(db: Db, customer_id: int, table: str, call_ids: Sequence[str]) -> dict[str, int]:
-    sql = f"SELECT call_id, id FROM {table} WHERE customer_id = :customer AND {db.among('call_id', 'call_ids')}"
-    return {row[0]: row[1] for row in db.all(sql, {"customer": customer_id, "call_ids": list(call_ids)})}
+def _saved(
+    db: Db, customer_id: int, table: Table, given: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[str, int], list[int]]:
+    """Rows by Call-ID: those that are not there come in, of the others what is different changes. All ids, the new ones."""
+    known = _known(db, customer_id, table, given)
+    for call_id, (row_id, before) in known.items():
+        after = given[call_id]
+        rows.update(
+            db, table, customer_id, row_id, {name: after[name] for name in after if after[name] != before[name]}
+        )
+    fresh = [row for call_id, row in given.items() if call_id not in known]
+    ids = rows.insert(db, table, customer_id, fresh)
+    new = dict(zip((row["call_id"] for row in fresh), ids, strict=True))
+    return {call_id: row_id for call_id, (row_id, _) in known.items()} | new, ids
+
+
+def _known(db: Db, customer_id: int, table: Table, call_ids: Iterable[str]) -> dict[str, tuple[int, Mapping[str, Any]]]:
+    names = schema.columns(table)
+    sql = f"""
+        SELECT {", ".join(f'"{name}"' for name in names)} FROM {table.name}
+        WHERE customer_id = :customer AND {db.among("call_id", "call_ids")}
+    """
+    found = (
+        dict(zip(names, row, strict=True)) for row in db.all(sql, {"customer": customer_id, "call_ids": list(call_ids)})
+    )
+    return {row["call_id"]: (row["id"], row) for row in found}
 
 
 # -- reading a call back ----------------------------------------------------------------------------------------------
