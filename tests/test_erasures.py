@@ -11,7 +11,7 @@ from ringback.store import messages, rows, schema
 from ringback.store.traces import TRACES
 from tests.api import Api
 from tests.test_cdrs import call
-from tests.test_holds import added, inserted, monitor, placed
+from tests.test_holds import added, ids_of, inserted, monitor, placed
 
 AT = 1_700_000_000
 BOB, OTHER = "442079460011", "442079460012"
@@ -58,7 +58,7 @@ def test_every_text_of_every_table_is_thought_of() -> None:
         "chatmsgs": {"from_id", "to_id"},
         "chats": {"operator_ua", "visitor_city", "visitor_country", "visitor_geo", "visitor_ip", "visitor_ua", "state"},
         "contacts": {"type", "ext", "group_name", "source_key"},
-        "holds": {"resource", "filter", "user_name"},
+        "holds": {"resource", "user_name"},
         "mediasessions": {"call_id", "status", "src_id", "src_ua", "dst_id", "dst_ua", "type", "quality"},
         "monitors": {"context", "dst_id", "src_id", "type", "sentiment", "blob_key", "source_key", "uniqueid"},
         "msdrs": {"call_id", "src_id", "src_ua", "dst_id", "dst_ua", "t_cause", "type", "quality"},
@@ -176,6 +176,35 @@ def test_what_is_held_stays_and_is_said(api: Api) -> None:
     api.admin.delete(f"/holds/{hold}")
     assert asked(api, number=BOB)["state"] == "done"
     assert api.admin.get(f"/cdrs/{mine}").status == 404
+
+
+def test_a_message_that_is_held_keeps_its_chat(api: Api) -> None:
+    chat = {"created_at": AT, "visitor_email": BOBS_MAIL}
+    (chat_id,) = api.write(lambda db: messages.add_chats(db, api.acme, [chat]))
+    said = [{"created_at": AT, "chat_id": chat_id, "message": word} for word in ("evidence", "other")]
+    kept, other = api.write(lambda db: messages.add_chatmsgs(db, api.acme, said))
+    placed(api, "chatmsgs", kept)
+    erasure = asked(api, email=BOBS_MAIL)
+    assert (erasure["state"], erasure["certificate"]["held"]) == ("held", {"chats": 1})
+    assert ids_of(api, f"/chats/{chat_id}/chatmsgs") == {kept, other}
+
+
+def test_words_in_what_is_held_stay_too(api: Api) -> None:
+    note = [{"created_at": AT, "message": f"write {BOBS_MAIL}"}]
+    (kept,) = api.write(lambda db: messages.add_chatmsgs(db, api.acme, note))
+    placed(api, "chatmsgs", kept)
+    erasure = asked(api, email=BOBS_MAIL)
+    assert (erasure["state"], erasure["certificate"]["held"]) == ("held", {"chatmsgs": 1})
+    assert len(naming(api, BOBS_MAIL)) == 1
+
+
+def test_a_hold_on_the_person_stays_until_it_is_released(api: Api) -> None:
+    hold = placed(api, "cdrs", filter=[{"property": "src", "operator": "eq", "value": BOB}]).data["id"]
+    erasure = asked(api, number=BOB)
+    assert (erasure["state"], erasure["certificate"]["held"]) == ("held", {"holds": 1})
+    api.admin.delete(f"/holds/{hold}")
+    assert asked(api, number=BOB)["state"] == "done"
+    assert naming(api, BOB) == []
 
 
 def test_exports_go_for_nobody_knows_whom_they_name(api: Api) -> None:

@@ -99,14 +99,14 @@ class _Erasure:
 
     def _lot(self, db: Db, trace: Trace, owned: Sequence[int], mentioned: Sequence[int]) -> int:
         removed = self._remove(db, trace.table, owned)
-        redacted = traces.redact(db, self._customer_id, trace, mentioned, self._someone) if mentioned else 0
+        free = self._free(db, trace.table, mentioned)
+        redacted = traces.redact(db, self._customer_id, trace, free, self._someone) if free else 0
         self._count(db, "redacted", {trace.table.name: redacted})
         return removed + redacted
 
     def _remove(self, db: Db, table: Table, ids: Sequence[int]) -> int:
         """Takes rows away with what hangs on them, but for what is held."""
-        free = traces.free_of_holds(db, self._customer_id, table, ids)
-        self._held[table.name] += len(ids) - len(free)
+        free = self._free(db, table, ids)
         if not free:
             return 0
         if table is schema.cdrs:
@@ -115,6 +115,12 @@ class _Erasure:
         _TAKE.get(table.name, partial(_plainly, table))(db, self._customer_id, free)
         self._count(db, "removed", {table.name: len(free)})
         return len(free)
+
+    def _free(self, db: Db, table: Table, ids: Sequence[int]) -> list[int]:
+        """Those of the rows that no hold keeps; the others are counted as held."""
+        free = traces.free_of_holds(db, self._customer_id, table, ids)
+        self._held[table.name] += len(ids) - len(free)
+        return free
 
     def _count(self, db: Db, what: str, numbers: Mapping[str, int]) -> None:
         """Adds to the certificate, within the transaction that did it."""

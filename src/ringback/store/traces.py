@@ -14,7 +14,7 @@ from sqlalchemy import Table
 
 from ringback.calls.persons import Person
 from ringback.store import holds, retention, rows, schema
-from ringback.store.database import Database, Db
+from ringback.store.database import Database, Db, Row
 
 LOT = 200
 MOST_PACKETS = 5_000
@@ -77,7 +77,7 @@ TRACES = (
     Trace(schema.statements, (), ("description",)),
     Trace(schema.callmeback_visitors, ("number",), ("name", "referer", "page")),
     Trace(schema.callmeback_requests, ("number",), ("reason",)),
-    Trace(schema.holds, (), ("reason",)),
+    Trace(schema.holds, ("filter",), ("reason",)),
     Trace(schema.auditlog, (), ("details", "user_name"), ("details",)),
 )
 """Calls first, so that what hangs on them goes with them; the audit log last."""
@@ -107,8 +107,20 @@ def lots_with(
 
 
 def free_of_holds(db: Db, customer_id: int, table: Table, ids: Sequence[int]) -> list[int]:
+    """Those of the rows that may go. A hold itself may not, and a chat not while one of its messages is held."""
+    if table is schema.holds:
+        return []
     kept = holds.held(db, customer_id, table.name, ids)
+    if table is schema.chats:
+        messages = {row[0]: row[1] for row in _of_chats(db, customer_id, ids)}
+        kept |= {messages[each] for each in holds.held(db, customer_id, schema.chatmsgs.name, list(messages))}
     return [each for each in ids if each not in kept]
+
+
+def _of_chats(db: Db, customer_id: int, ids: Sequence[int]) -> list[Row]:
+    """(id, chat) of the messages of chats."""
+    sql = f"SELECT id, chat_id FROM chatmsgs WHERE customer_id = :customer AND {db.among('chat_id', 'ids')}"
+    return db.all(sql, {"customer": customer_id, "ids": list(ids)})
 
 
 def redact(db: Db, customer_id: int, trace: Trace, ids: Sequence[int], someone: Person) -> int:
@@ -180,7 +192,5 @@ def take_sessions(db: Db, customer_id: int, ids: Sequence[int]) -> None:
 
 
 def take_chats(db: Db, customer_id: int, ids: Sequence[int]) -> None:
-    sql = f"SELECT id FROM chatmsgs WHERE customer_id = :customer AND {db.among('chat_id', 'ids')}"
-    messages = [row[0] for row in db.all(sql, {"customer": customer_id, "ids": list(ids)})]
-    rows.delete(db, schema.chatmsgs, customer_id, messages)
+    rows.delete(db, schema.chatmsgs, customer_id, [row[0] for row in _of_chats(db, customer_id, ids)])
     rows.delete(db, schema.chats, customer_id, ids)
