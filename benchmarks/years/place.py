@@ -23,12 +23,17 @@ BLOCK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Ran:
-    """A command that ended. `memory_mib`: the most that it held."""
+    """A command that ended. `cpu_s`: of all cores, with its children; where others share the machine it says more than
+    `seconds`. `memory_mib`: the most that it held."""
 
     status: int
     out: str
     seconds: float
+    cpu_s: float
     memory_mib: float
+
+    def note(self) -> str:
+        return f"{self.seconds:,.1f} s, of CPU {self.cpu_s:,.1f} s, {self.memory_mib:.0f} MiB of memory"
 
 
 class Place:
@@ -52,7 +57,7 @@ class Place:
             text = out.read().decode()
         seconds = time.perf_counter() - began
         assert process.returncode in statuses, (arguments, process.returncode, text[-3000:])
-        return Ran(process.returncode, text, seconds, usage.ru_maxrss / 1024)
+        return Ran(process.returncode, text, seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
     def _run(self, arguments: tuple[str, ...], out: Any) -> subprocess.Popen[bytes]:
         clean = {name: text for name, text in os.environ.items() if not name.startswith("RINGBACK_")}

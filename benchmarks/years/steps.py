@@ -1,6 +1,7 @@
 """What an operator does with the folder, step by step; each step checks what is true afterwards and gives its figures."""
 
 import re
+import resource
 import shutil
 import statistics
 import time
@@ -12,7 +13,7 @@ from typing import Any
 
 from benchmarks import export
 from benchmarks.years.office import DAY_S, EXTENSIONS, Known
-from benchmarks.years.place import Api, Place, conditions
+from benchmarks.years.place import Api, Place, Ran, conditions
 from ringback.settings import BASE_PATHS
 from ringback.store.engines import open_database
 
@@ -68,11 +69,11 @@ def imported(kind: str, name: str, wanted: Callable[[Known], tuple[int, int]]) -
 
     def step(work: Work) -> Iterator[Figure]:
         new, refused = wanted(work.known)
-        seconds, memory_mib, found = _import(work, kind, name)
+        ran, found = _import(work, kind, name)
         assert found == (new + refused, new, 0, refused), (kind, found, new, refused)
-        note = f"{new:,} new, {refused} refused, {seconds:,.1f} s, {memory_mib:.0f} MiB of memory"
+        note = f"{new:,} new, {refused} refused; {ran.note()}"
         bar = ("25 % of bare: see `make bench`", None) if kind == "asterisk-cdr" else ("", None)
-        yield Figure(f"import {kind}", _rate(new, seconds), *bar, note)
+        yield Figure(f"import {kind}", _rate(new, ran.seconds), *bar, note)
 
     return step
 
@@ -84,19 +85,19 @@ def known_already(work: Work) -> Iterator[Figure]:
         ("recordings", "monitor", facts.recordings, 0),
         ("voicemail", "voicemail", facts.voicemails, 0),
     ):
-        seconds, _, found = _import(work, kind, name)
+        ran, found = _import(work, kind, name)
         assert found == (n + refused, 0, n, refused), (kind, found)
         yield Figure(
-            f"the same again: {kind}", _rate(n, seconds), "nothing new", True, f"{n:,} known, {seconds:,.1f} s"
+            f"the same again: {kind}", _rate(n, ran.seconds), "nothing new", True, f"{n:,} known; {ran.note()}"
         )
 
 
-def _import(work: Work, kind: str, name: str) -> tuple[float, float, tuple[int, ...]]:
+def _import(work: Work, kind: str, name: str) -> tuple[Ran, tuple[int, ...]]:
     where = ("--customer", str(CUSTOMER), "--country", "GB", "--time-zone", "Europe/London")
     ran = work.place.ran("import", kind, str(work.source / name), *where, statuses=(0, 1))
     found = _SUMMARY.search(ran.out)
     assert found, ran.out[-3000:]
-    return ran.seconds, ran.memory_mib, tuple(map(int, found.groups()))
+    return ran, tuple(map(int, found.groups()))
 
 
 # -- seen
@@ -192,17 +193,16 @@ def _exported(api: Api, resource: str, form: str, n: int) -> Figure:
 def backed_up(work: Work) -> Iterator[Figure]:
     ran = work.place.ran("backup", str(work.folder / "backup"), "--verify")
     taken = sum(file.stat().st_size for file in (work.folder / "backup").rglob("*") if file.is_file())
-    note = f"{work.known.calls:,} calls, {taken / (1 << 20):,.0f} MiB, {ran.memory_mib:.0f} MiB of memory"
-    yield Figure("backup --verify", f"{ran.seconds:,.1f} s", "undamaged", True, note)
+    note = f"{taken / (1 << 20):,.0f} MiB in the backup; {ran.note()}"
+    yield Figure("backup --verify", _rate(work.known.calls, ran.seconds), "undamaged", True, note)
 
 
 def restored(work: Work) -> Iterator[Figure]:
     elsewhere = Place(work.folder / "restored")
     ran = elsewhere.ran("restore", str(work.folder / "backup"))
-    yield Figure("restore", f"{ran.seconds:,.1f} s", note=f"{ran.memory_mib:.0f} MiB of memory")
+    yield Figure("restore", _rate(work.known.calls, ran.seconds), note=ran.note())
     ran = elsewhere.ran("doctor", "verify", "--against", str(work.folder / "backup"))
-    last = ran.out.strip().splitlines()[-1]
-    yield Figure("doctor verify", f"{ran.seconds:,.1f} s", "no difference", True, last)
+    yield Figure("doctor verify", _rate(work.known.calls, ran.seconds), "no difference", True, ran.note())
     for each in (elsewhere.folder, work.folder / "backup"):
         shutil.rmtree(each)
 
@@ -211,22 +211,22 @@ def restored(work: Work) -> Iterator[Figure]:
 
 
 def month_gone(work: Work) -> Iterator[Figure]:
-    yield from _thinned(work, "a month", {"cdrs": MONTH_D}, work.known.first + MONTH_D)
+    yield from _thinned(work, "a month", ("cdrs",), work.known.first + MONTH_D)
 
 
 def years_gone(work: Work) -> Iterator[Figure]:
     first = work.known.until - YEAR_D
-    yield from _thinned(work, "four years", {"cdrs": 0, "monitors": 0, "voicemessages": 0}, first)
+    yield from _thinned(work, "four years", ("cdrs", "monitors", "voicemessages"), first)
     ran = work.place.ran("doctor")
     yield Figure("doctor", f"{ran.seconds:,.1f} s", "no fault", True, ran.out.strip().splitlines()[-1])
 
 
-def _thinned(work: Work, name: str, rules: Mapping[str, int], first: int) -> Iterator[Figure]:
+def _thinned(work: Work, name: str, kinds: tuple[str, ...], first: int) -> Iterator[Figure]:
     """All before the day `first` goes, and a part of that day."""
     days = int(time.time()) // DAY_S - first
     sizes = work.place.size_mib()
     with work.place.served(work.token) as api:
-        api.asked("PATCH", f"/customers/{CUSTOMER}", {"retention": dict.fromkeys(rules, days)})
+        api.asked("PATCH", f"/customers/{CUSTOMER}", {"retention": dict.fromkeys(kinds, days)})
         before = api.timed(NEWEST)[1]
         usual = statistics.median(_lists(api, 200)[10:])
         watched = _watched(work.place, api, before)
@@ -238,9 +238,8 @@ def _thinned(work: Work, name: str, rules: Mapping[str, int], first: int) -> Ite
         _audio_gone(work.place, api)
     gone, ms = before - after, statistics.median(watched.lists)
     rate = gone / watched.seconds
-    yield Figure(
-        f"retention of {name}", _rate(gone, watched.seconds), "20,000 rows/s", rate >= 20_000, f"{gone:,} calls"
-    )
+    note = f"{gone:,} calls; {watched.seconds:,.1f} s, of CPU {watched.cpu_s:,.1f} s with the space"
+    yield Figure(f"retention of {name}", _rate(gone, watched.seconds), "20,000 rows/s", rate >= 20_000, note)
     note = f"usually {usual:.2f} ms; 99 of 100 within {_slow(watched.lists):.0f} ms"
     yield Figure("100 newest meanwhile", f"{ms:.2f} ms", "twice the usual", ms <= 2 * usual, note)
     yield _freed(sizes, work.place.size_mib(), watched.space_s)
@@ -256,12 +255,14 @@ class _Watched:
     lists: list[float]
     seconds: float
     space_s: float
+    cpu_s: float
 
 
 def _watched(place: Place, api: Api, total: int) -> _Watched:
     """`ringback retain` beside a client that lists all the time. The clock runs from the last list that was whole."""
     told = f"/auditlog?limit=1&filter={conditions(('action', 'eq', 'retain'))}"
     entries = api.timed(told)[1]
+    cpu_s = _children_cpu_s()
     process = place.started("retain", "--customer", str(CUSTOMER))
     began, lists = time.perf_counter(), list[float]()
     while api.timed(told)[1] == entries:
@@ -274,7 +275,14 @@ def _watched(place: Place, api: Api, total: int) -> _Watched:
         time.sleep(APART_S)
     ended = time.perf_counter()
     assert process.wait() == 0
-    return _Watched(lists or [api.timed(NEWEST)[0]], ended - began, time.perf_counter() - ended)
+    space_s = time.perf_counter() - ended
+    return _Watched(lists or [api.timed(NEWEST)[0]], ended - began, space_s, _children_cpu_s() - cpu_s)
+
+
+def _children_cpu_s() -> float:
+    """Of the commands that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _lists(api: Api, n: int) -> list[float]:
