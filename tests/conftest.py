@@ -17,6 +17,8 @@ from ringback.settings import Settings
 from ringback.store import migrate
 from tests.api import Api
 from tests.clock import TestClock
+from tests.people import give_password
+from tests.smtp import Mailbox, mailbox
 
 logs.configure("warning")
 hypothesis_settings.register_profile("ringback", deadline=None, max_examples=60)  # a busy machine is no fault
@@ -78,3 +80,17 @@ def start(settings: Settings, clock: TestClock) -> Iterator[Callable[..., Api]]:
 def api(start: Callable[..., Api]) -> Api:
     """The application, with two customers: see `tests/api.py`."""
     return start()
+
+
+@pytest.fixture
+def mails() -> Iterator[Mailbox]:
+    with mailbox() as box:
+        yield box
+
+
+@pytest.fixture
+def mailing(start: Callable[..., Api], mails: Mailbox) -> Api:
+    """The application with a mail server, and with passwords for Ann and Bob."""
+    api = start(smtp_url=mails.url, mail_from="Ringback <ringback@pbx.example>")
+    give_password(api, api.ann, api.bob)
+    return api

@@ -15,6 +15,7 @@ class Mailbox(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Session)
         self.mails: list[EmailMessage] = []
+        self.arrived = threading.Semaphore(0)
         self.refuses = False
 
     @property
@@ -54,6 +55,7 @@ class _Session(socketserver.StreamRequestHandler):
         mail = message_from_bytes(b"".join(lines), policy=policy.default)
         assert isinstance(mail, EmailMessage)
         self.server.mails.append(mail)
+        self.server.arrived.release()
 
     def _say(self, text: str) -> None:
         self.wfile.write(text.encode() + b"\r\n")

@@ -1,7 +1,5 @@
 """A new password by mail, and what a new password ends."""
 
-from collections.abc import Callable, Iterator
-
 import pytest
 
 from ringback import mail
@@ -11,23 +9,10 @@ from ringback.settings import Settings, load
 from ringback.store import rows, schema
 from tests.api import Answer, Api
 from tests.clock import TestClock
-from tests.people import PASSWORD, give_password, login, visitor
-from tests.smtp import Mailbox, mailbox
+from tests.people import PASSWORD, login, visitor
+from tests.smtp import Mailbox
 
 NEW = "another long password"
-
-
-@pytest.fixture
-def mails() -> Iterator[Mailbox]:
-    with mailbox() as box:
-        yield box
-
-
-@pytest.fixture
-def acme(start: Callable[..., Api], mails: Mailbox) -> Api:
-    api = start(smtp_url=mails.url, mail_from="ringback@pbx.example")
-    give_password(api, api.ann, api.bob)
-    return api
 
 
 def forgot(api: Api, email: str = "ann@customer1.example", ip: str = "127.0.0.1") -> Answer:
@@ -45,61 +30,61 @@ def mailed_token(api: Api, mails: Mailbox) -> str:
     return mails.found(r"\b[0-9a-f]{40}\b")
 
 
-def test_a_mailed_code_sets_a_new_password_once_and_ends_all_sessions(acme: Api, mails: Mailbox) -> None:
-    made = acme.ann.post("/apitokens", {"name": "crm"}).data["token"]
-    token = mailed_token(acme, mails)
+def test_a_mailed_code_sets_a_new_password_once_and_ends_all_sessions(mailing: Api, mails: Mailbox) -> None:
+    made = mailing.ann.post("/apitokens", {"name": "crm"}).data["token"]
+    token = mailed_token(mailing, mails)
     assert mails.mails[-1]["To"] == "ann@customer1.example"
-    assert reset(acme, token).status == 204
-    assert acme.ann.get("/sessions").status == 401
-    assert acme.bob.get("/sessions").status == 200
-    assert visitor(acme, made).get("/apitokens").status == 200
-    assert login(acme, "ann").status == 400
-    assert login(acme, "ann", NEW).status == 200
-    again = reset(acme, token)
+    assert reset(mailing, token).status == 204
+    assert mailing.ann.get("/sessions").status == 401
+    assert mailing.bob.get("/sessions").status == 200
+    assert visitor(mailing, made).get("/apitokens").status == 200
+    assert login(mailing, "ann").status == 400
+    assert login(mailing, "ann", NEW).status == 200
+    again = reset(mailing, token)
     assert (again.status, again.fields) == (400, ["token"])
-    assert "password_reset" in [entry["action"] for entry in acme.admin.listed("/auditlog")]
+    assert "password_reset" in [entry["action"] for entry in mailing.admin.listed("/auditlog")]
 
 
-def test_the_answer_tells_nothing_about_the_address(acme: Api, mails: Mailbox) -> None:
-    known, unknown = forgot(acme), forgot(acme, "nobody@example.org")
+def test_the_answer_tells_nothing_about_the_address(mailing: Api, mails: Mailbox) -> None:
+    known, unknown = forgot(mailing), forgot(mailing, "nobody@example.org")
     assert (known.status, known.body) == (unknown.status, unknown.body)
     assert known.status == 202
     assert [each["To"] for each in mails.mails] == ["ann@customer1.example"]
 
 
-def test_asking_often_answers_alike_but_sends_no_more(acme: Api, mails: Mailbox) -> None:
-    answers = {forgot(acme, ip=f"203.0.113.{n}").body for n in range(8)}
+def test_asking_often_answers_alike_but_sends_no_more(mailing: Api, mails: Mailbox) -> None:
+    answers = {forgot(mailing, ip=f"203.0.113.{n}").body for n in range(8)}
     assert len(answers) == 1
     assert len(mails.mails) == 5
 
 
-def test_a_code_is_good_for_an_hour_and_replaces_the_one_before(acme: Api, mails: Mailbox, clock: TestClock) -> None:
-    first = mailed_token(acme, mails)
-    second = mailed_token(acme, mails)
-    assert reset(acme, first).status == 400
+def test_a_code_is_good_for_an_hour_and_replaces_the_one_before(mailing: Api, mails: Mailbox, clock: TestClock) -> None:
+    first = mailed_token(mailing, mails)
+    second = mailed_token(mailing, mails)
+    assert reset(mailing, first).status == 400
     clock.advance(3_600)
-    assert reset(acme, second).status == 400
+    assert reset(mailing, second).status == 400
 
 
-def test_a_weak_password_is_refused_and_the_code_stays(acme: Api, mails: Mailbox) -> None:
-    token = mailed_token(acme, mails)
+def test_a_weak_password_is_refused_and_the_code_stays(mailing: Api, mails: Mailbox) -> None:
+    token = mailed_token(mailing, mails)
     for weak in ("short", "ann@customer1.example", "x" * 1_001):
-        answer = reset(acme, token, weak)
+        answer = reset(mailing, token, weak)
         assert (answer.status, answer.fields) == (400, ["password"])
-    assert visitor(acme).post("/password/reset", {}).fields == ["token", "password"]
-    assert reset(acme, token).status == 204
+    assert visitor(mailing).post("/password/reset", {}).fields == ["token", "password"]
+    assert reset(mailing, token).status == 204
 
 
-def test_who_is_not_active_gets_no_mail(acme: Api, mails: Mailbox) -> None:
-    acme.write(lambda db: rows.update(db, schema.users, acme.acme, acme.ann.user_id, {"active": 0}))
-    assert forgot(acme).status == 202
+def test_who_is_not_active_gets_no_mail(mailing: Api, mails: Mailbox) -> None:
+    mailing.write(lambda db: rows.update(db, schema.users, mailing.acme, mailing.ann.user_id, {"active": 0}))
+    assert forgot(mailing).status == 202
     assert mails.mails == []
 
 
-def test_a_nonce_or_handle_resets_nothing(acme: Api) -> None:
-    handle = acme.ann.listed("/sessions")[0]["token"]
-    assert reset(acme, handle).status == 400
-    assert reset(acme, acme.ann.token or "").status == 400
+def test_a_nonce_or_handle_resets_nothing(mailing: Api) -> None:
+    handle = mailing.ann.listed("/sessions")[0]["token"]
+    assert reset(mailing, handle).status == 400
+    assert reset(mailing, mailing.ann.token or "").status == 400
 
 
 def test_without_smtp_the_server_says_so_to_everybody(api: Api) -> None:
@@ -108,16 +93,16 @@ def test_without_smtp_the_server_says_so_to_everybody(api: Api) -> None:
         assert (answer.status, answer.fields) == (400, ["email"])
 
 
-def test_a_changed_password_ends_the_users_other_sessions(acme: Api) -> None:
-    other = visitor(acme, login(acme, "ann").json["user_token"])
-    kept = acme.write(lambda db: db.all("SELECT hash FROM tokens WHERE user_id = :id", {"id": acme.ann.user_id}))
+def test_a_changed_password_ends_the_users_other_sessions(mailing: Api) -> None:
+    other = visitor(mailing, login(mailing, "ann").json["user_token"])
+    kept = mailing.write(lambda db: db.all("SELECT hash FROM tokens WHERE user_id = :id", {"id": mailing.ann.user_id}))
     assert len(kept) == 2
     hashed, keep = passwords.hash_password(NEW), tokens.hash_of(other.token or "")
-    acme.write(lambda db: accounts.set_password(db, acme.acme, acme.ann.user_id, hashed, keep=keep))
+    mailing.write(lambda db: accounts.set_password(db, mailing.acme, mailing.ann.user_id, hashed, keep=keep))
     assert other.get("/sessions").status == 200
-    assert acme.ann.get("/sessions").status == 401
-    assert acme.bob.get("/sessions").status == 200
-    assert login(acme, "ann", PASSWORD).status == 400
+    assert mailing.ann.get("/sessions").status == 401
+    assert mailing.bob.get("/sessions").status == 200
+    assert login(mailing, "ann", PASSWORD).status == 400
 
 
 @pytest.mark.parametrize("to", ["a@b.example\r\nBcc: c@d.example", ""])

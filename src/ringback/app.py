@@ -16,7 +16,7 @@ from ringback.errors import RingbackError, UsageError
 from ringback.identity.idle import IdleTokens
 from ringback.identity.sweep import sweep
 from ringback.jobs import encode, exports, retain
-from ringback.jobs.kinds import kinds
+from ringback.jobs.kinds import MAILS, kinds
 from ringback.jobs.worker import Workers
 from ringback.metrics import Metrics
 from ringback.resources import ENDPOINTS
@@ -79,7 +79,7 @@ def _blobs(place: str) -> Blobs:
 
 def build(services: Services) -> App:
     metrics = Metrics()
-    workers = Workers(services, kinds(ENDPOINTS), metrics)
+    workers = Workers(services, kinds(ENDPOINTS), metrics, hurried=MAILS.keys())
     application = Application(services, ENDPOINTS, pages.endpoints(metrics), metrics)
     return App(services, workers, application, _collector(services, metrics))
 

@@ -10,6 +10,9 @@ from ringback.resources.history import export_job
 from ringback.rest import wipes
 from ringback.rest.endpoint import Endpoint
 
+MAILS: Mapping[str, Run] = {mails.CODE: mails.send_code, mails.RESET: mails.send_reset}
+"""Somebody waits for them in front of a login."""
+
 
 def kinds(endpoints: Iterable[Endpoint]) -> Mapping[str, Run]:
     """What each kind of job does; wipes know their collections from the rows of the API."""
@@ -23,6 +26,5 @@ def kinds(endpoints: Iterable[Endpoint]) -> Mapping[str, Run]:
         retain.KIND: retain.run,
         rerate.KIND: rerate.run,
         exports.KIND: export_job.Exporting().run,
-        mails.CODE: mails.send_code,
-        mails.RESET: mails.send_reset,
+        **MAILS,
     }

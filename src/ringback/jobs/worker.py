@@ -1,7 +1,8 @@
 """Workers: threads that claim jobs, run them by their kind, and renew their leases meanwhile."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 import structlog
 
@@ -20,16 +21,24 @@ Run = Callable[[Services, queue.Job], None]
 
 
 class Workers:
-    """`stop` lets running jobs reach the end of their step."""
+    """Two threads for jobs of any kind, and one for `hurried` kinds alone: somebody waits for those, and the others may take
+    hours. `stop` lets running jobs reach the end of their step."""
 
-    def __init__(self, services: Services, kinds: Mapping[str, Run], metrics: Metrics, threads: int = 2) -> None:
+    def __init__(
+        self, services: Services, kinds: Mapping[str, Run], metrics: Metrics, hurried: Collection[str] = ()
+    ) -> None:
         self.services = services
         self.kinds = kinds
         self.metrics = metrics
         self._stopping = threading.Event()
         self._running: set[int] = set()
-        self._threads = [threading.Thread(target=self._loop, name=f"job-{n}", daemon=True) for n in range(threads)]
-        self._threads.append(threading.Thread(target=self._keep, name="job-leases", daemon=True))
+        loops: Mapping[str, Callable[[], None]] = {
+            "job-0": self._loop,
+            "job-1": self._loop,
+            "job-hurried": partial(self._loop, hurried),
+            "job-leases": self._keep,
+        }
+        self._threads = [threading.Thread(target=loop, name=name, daemon=True) for name, loop in loops.items()]
 
     def start(self) -> None:
         for thread in self._threads:
@@ -40,11 +49,13 @@ class Workers:
         for thread in self._threads:
             thread.join(timeout=10)
 
-    def run_one(self) -> bool:
-        """Claims and runs one job; False when none was due."""
-        now = self.services.clock()
-        job = self.services.database.write(lambda db: queue.claim(db, now))
-        if job is None:
+    def run_one(self, kinds: Collection[str] | None = None) -> bool:
+        """Claims and runs one job, of these kinds if any are named; False when none was due."""
+        now, database = self.services.clock(), self.services.database
+        if not database.read(lambda db: queue.is_any(db, now, kinds)):
+            return False
+        job = database.write(lambda db: queue.claim(db, now, kinds))
+        if job is None:  # another worker was faster
             return False
         self.run(job)
         return True
@@ -81,14 +92,14 @@ class Workers:
             return  # the database is away: the lease ends by itself
         self.metrics.jobs.labels(job.kind, "dead" if dead else "retry").inc()
 
-    def _loop(self) -> None:
+    def _loop(self, kinds: Collection[str] | None = None) -> None:
         while not self._stopping.is_set():
-            if not self._try_one():
+            if not self._try_one(kinds):
                 self._stopping.wait(POLL_S)
 
-    def _try_one(self) -> bool:
+    def _try_one(self, kinds: Collection[str] | None) -> bool:
         try:
-            return self.run_one()
+            return self.run_one(kinds)
         except RingbackError as error:
             log.warning("jobs wait for the database", error=str(error))
             return False
