@@ -43,6 +43,10 @@ REFUSED = {
     "GET /cdrs/{id}.pcap": 404,
     "GET /msdrs/{id}.trace": 404,
     "GET /msdrs/{id}.pcap": 404,
+    "GET /cdrs/{id}.svg": 404,
+    "GET /cdrs/{id}.html": 404,
+    "GET /msdrs/{id}.svg": 404,
+    "GET /msdrs/{id}.html": 404,
 }
 """What needs more than a record to succeed (a password, a phone, audio, a capture), and what it answers without."""
 

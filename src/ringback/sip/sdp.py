@@ -6,15 +6,21 @@ from typing import NamedTuple
 from ringback.sip.packet import Endpoint
 
 DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
+_STATIC = {0: "PCMU", 3: "GSM", 4: "G723", 8: "PCMA", 9: "G722", 13: "CN", 15: "G728", 18: "G729", 34: "H263"}
+"""Payload types that need no a=rtpmap (RFC 3551 section 6)."""
 
 
 class Media(NamedTuple):
-    """One stream. ``rtcp``: every address its reports may come to. ``direction``: as the sender of the SDP sees it."""
+    """One stream. ``rtcp``: every address its reports may come to. ``direction``: as the sender of the SDP sees it.
+
+    ``codecs``: the names of the formats in order; a format that nobody names is shown as it is.
+    """
 
     kind: str
     rtp: Endpoint
     rtcp: frozenset[Endpoint]
     direction: str
+    codecs: tuple[str, ...] = ()
 
 
 class _Section:
@@ -24,6 +30,8 @@ class _Section:
         self.kind, self.port = "", 0
         self.address, self.direction = address, direction
         self.rtcp_port, self.rtcp_address, self.multiplexed = 0, "", False
+        self.formats: list[str] = []
+        self.names: dict[str, str] = {}
 
     def add(self, key: str, value: str) -> None:
         if key == "c":
@@ -34,6 +42,9 @@ class _Section:
             self.multiplexed = True
         elif value.startswith("rtcp:"):
             self._add_rtcp(value[5:])
+        elif value.startswith("rtpmap:"):
+            number, _, encoding = value[7:].partition(" ")
+            self.names.setdefault(number, encoding.strip().partition("/")[0])
 
     def media(self) -> Media:
         """RTCP is on the next port (RFC 3550 section 11), where a=rtcp says (RFC 3605), or with the RTP (RFC 5761)."""
@@ -42,7 +53,8 @@ class _Section:
         # A connection address of 0.0.0.0 is how RFC 2543 put a call on hold (RFC 3264 section 8.4).
         held = self.address == "0.0.0.0" and self.direction == "sendrecv"  # noqa: S104
         rtcp = frozenset({named, rtp} if self.multiplexed else {named})
-        return Media(self.kind, rtp, rtcp, "sendonly" if held else self.direction)
+        codecs = tuple(self.names.get(each) or _static(each) for each in self.formats)
+        return Media(self.kind, rtp, rtcp, "sendonly" if held else self.direction, codecs)
 
     def _add_rtcp(self, value: str) -> None:
         """``port [IN IP4 address]``: RFC 3605 section 2.1."""
@@ -62,6 +74,7 @@ def media(body: bytes) -> list[Media]:
         if key == "m" and equals:
             current = _Section(session.address, session.direction)
             current.kind, current.port = _stream(value)
+            current.formats = value.split()[3:]
             streams.append(current)
         elif key in {"c", "a"}:
             current.add(key, value.strip())
@@ -73,6 +86,10 @@ def _stream(value: str) -> tuple[str, int]:
     if len(words) < 2:
         return value, 0
     return words[0], _port(words[1].partition("/")[0])
+
+
+def _static(number: str) -> str:
+    return _STATIC.get(int(number), number) if number.isascii() and number.isdecimal() and len(number) < 4 else number
 
 
 def _port(text: str) -> int:

@@ -1,10 +1,13 @@
 """The signalling of a CDR's whole call."""
 
 from ringback.resources.history.cdrs import CDRS
+from ringback.resources.history.ladders import drawn, paged
 from ringback.resources.history.traces import dumped, traced
 from ringback.store import captures
 
 ENDPOINTS = (
     traced("/cdrs/{id}.trace", CDRS, captures.of_cdr, "The SIP messages of all legs of the call as text"),
     dumped("/cdrs/{id}.pcap", CDRS, captures.of_cdr, "The SIP messages of all legs of the call as a capture file"),
+    drawn("/cdrs/{id}.svg", CDRS, captures.of_cdr, "The SIP messages of all legs of the call as a ladder diagram"),
+    paged("/cdrs/{id}.html", CDRS, captures.of_cdr, "That diagram as a page with the messages to click on"),
 )

@@ -1,0 +1,107 @@
+"""The HTML page of a ladder: one file with everything in it, under a policy that lets nothing else in.
+
+It is well-formed XML too, so that a test can hold every captured text to being text.
+"""
+
+import base64
+import hashlib
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from importlib import resources
+from typing import NamedTuple
+
+from ringback.sip import ladder_svg, trace
+from ringback.sip.ladder import Ladder, Outcome, Step
+from ringback.sip.markup import escaped
+from ringback.sip.message import decoded
+
+HTML = "text/html; charset=utf-8"
+_LONGEST = 10_000  # characters shown of one message
+
+
+class Assets(NamedTuple):
+    style: str
+    script: str
+    policy: str
+    """The Content-Security-Policy that lets exactly these two in."""
+
+
+@lru_cache(maxsize=1)
+def assets() -> Assets:
+    folder = resources.files("ringback") / "web" / "ladder"
+    style = ladder_svg.STYLE + folder.joinpath("page.css").read_text() + _dark()
+    script = folder.joinpath("page.js").read_text()
+    only = f"style-src {digest(style)}; script-src {digest(script)}"
+    policy = f"default-src 'none'; {only}; base-uri 'none'; form-action 'none'"
+    return Assets(style, script, policy)
+
+
+def _dark() -> str:
+    return f"@media screen and (prefers-color-scheme: dark) {{\n{ladder_svg.colours(1)}\n}}\n"
+
+
+def digest(text: str) -> str:
+    """How a Content-Security-Policy names an inline style or script."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def headers() -> dict[str, str]:
+    return {
+        "Content-Security-Policy": f"{assets().policy}; frame-ancestors 'none'",
+        "Referrer-Policy": "no-referrer",
+        "X-Robots-Tag": "noindex, nofollow",
+    }
+
+
+def page(ladder: Ladder, title: str, files: Mapping[str, str], note: str = "") -> bytes:
+    """`files`: what can be downloaded beside it, by URL. `note`: what there is to know of it besides."""
+    sheets = "\n".join(ladder_svg.sheets(ladder))
+    messages = "\n".join(_message(number, step) for number, step in enumerate(ladder.steps, 1))
+    links = "".join(f'<a href="{escaped(url)}">{escaped(name)}</a>' for url, name in files.items())
+    return document(
+        title,
+        f"<header><h1>{escaped(title)}</h1>"
+        f"<p>{escaped(ladder_svg.told(ladder))}. Times are UTC, as captured; the order is that of cause and effect.</p>"
+        f"{_paragraph(escaped(note))}{_paragraph(links)}</header>\n"
+        f'<main><div class="sheets">{sheets}</div>\n'
+        f'<section class="messages" id="messages"><h2>Messages</h2>\n{messages}</section></main>',
+    )
+
+
+def _paragraph(content: str) -> str:
+    return f"<p>{content}</p>" if content else ""
+
+
+def document(title: str, body: str) -> bytes:
+    """`body` is markup."""
+    style, script, policy = assets()
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"/>\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{escaped(policy)}"/>\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
+        '<meta name="robots" content="noindex, nofollow"/><meta name="referrer" content="no-referrer"/>\n'
+        f"<title>{escaped(title)}</title>\n<style>{style}</style></head>\n"
+        f"<body>{body}\n<script>{script}</script></body></html>\n"
+    ).encode()
+
+
+def _message(number: int, step: Step) -> str:
+    first = step.packets[0]
+    way = f"{ladder_svg.time_text(step.at_us, '%Y-%m-%d %H:%M:%S.%f')} {first.transport} {first.src} → {first.dst}"
+    raw = "".join(_raw(step))
+    return (
+        f'<section class="message" id="m{number}"><h3>{number}. {escaped(ladder_svg.label(step))}</h3>'
+        f'<p>{escaped(way)}</p><pre tabindex="0">{escaped(raw[:_LONGEST])}</pre>{_rest(len(raw))}</section>'
+    )
+
+
+def _raw(step: Step) -> Iterator[str]:
+    if step.outcome is Outcome.REPORTS:
+        yield from (line.strip() + "\n" for line in trace.text(step.packets))
+    else:
+        yield decoded(step.packets[0].payload)
+
+
+def _rest(length: int) -> str:
+    more = length - _LONGEST
+    return f"<p>{more} more characters are in the text trace.</p>" if more > 0 else ""
