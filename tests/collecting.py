@@ -13,7 +13,7 @@ from tests.api import Api
 from tests.sip.test_sip_hep import chunk, hep3
 
 KEY = "s3cret"
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 @contextmanager

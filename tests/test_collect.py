@@ -15,7 +15,8 @@ from ringback.collect.sources import Gate, sources
 from ringback.errors import Unavailable, UsageError
 from ringback.settings import Settings
 from ringback.sip.packet import Endpoint
-from ringback.store import signalling
+from ringback.store import captures, signalling
+from ringback.store.database import Db
 from ringback.store.engines import open_database
 from tests.api import Api
 from tests.collecting import KEY, WAIT_S, collecting, connected, end_of, hep, send_tcp, send_udp, settled, until
@@ -135,6 +136,34 @@ def test_registrations_are_kept_and_are_no_calls(api: Api) -> None:
         settled(collector, 2)
         assert collector.counts.stored == 2
     assert api.admin.listed("/mediasessions") == []
+
+
+def test_a_phone_registers_for_years_under_one_call_id(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+    real = captures.read_seen
+
+    def noted(db: Db, customer_id: int, names: list[str]) -> dict[str, list[captures.Seen]]:
+        read.extend(names)
+        return real(db, customer_id, names)
+
+    monkeypatch.setattr(captures, "read_seen", noted)
+    with collecting(api) as collector:
+        for n in range(3):
+            again = [each._replace(at_us=each.at_us + n * 60_000_000) for each in flow(REGISTER, call_id="r@pbx")]
+            send_udp(collector, [hep(each) for each in again])
+            settled(collector, 2 * n + 2)
+    assert read == []
+    assert len(api.write(lambda db: captures.read_packets(db, api.acme, ["r@pbx"]))["r@pbx"]) == 6
+
+
+def test_a_call_without_end_is_stored_and_no_longer_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signalling, "MOST_OF_A_CALL", 3)
+    with collecting(api) as collector:
+        for n, each in enumerate(talk(), 1):
+            send_udp(collector, [hep(each)])
+            settled(collector, n)
+    assert len(api.write(lambda db: captures.read_packets(db, api.acme, ["one@pbx"]))["one@pbx"]) == 6
+    assert api.admin.listed("/mediasessions")[0]["status"] == "CONNECTED"
 
 
 def test_a_message_without_call_id_is_kept(api: Api) -> None:
@@ -346,18 +375,12 @@ def test_collect_hep_is_a_process_of_its_own(settings: Settings) -> None:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as agent:
             for each in talk():
                 agent.sendto(hep(each), (host, int(port)))
-        until(lambda: "stored" in log.read_text() or _stored(settings) == 6)
+        database = open_database(settings.database, 10)
+        until(lambda: database.read(lambda db: db.all("SELECT count(*) FROM sip_messages"))[0][0] == 6)
+        database.close()
         process.terminate()
         assert process.wait(WAIT_S) == 0
     assert '"stored": 6' in log.read_text()
-
-
-def _stored(settings: Settings) -> int:
-    database = open_database(settings.database, 10)
-    try:
-        return int(database.read(lambda db: db.all("SELECT count(*) FROM sip_messages")[0][0]))
-    finally:
-        database.close()
 
 
 def test_collect_hep_says_what_it_needs(settings: Settings) -> None:

@@ -21,9 +21,12 @@ UNANSWERED_S = 3_600
 ANSWERED_S = 86_400
 """After so long without a message a session that has not been answered, or has been, is taken for ended."""
 LOST = Q850[102]
+MOST_OF_A_CALL = 2_000
+"""Packets; those that come after them are stored, and change nothing."""
 CLOSED_AT_ONCE = 500
 
 _CALL_ID = re.compile(rb"\n(?:call-id|i)[ \t]*:[ \t]*([\x21-\x7e]+)[ \t]*\r\n(?![ \t])", re.I)
+_OF_CALL = re.compile(rb"\ncseq[ \t]*:\s*\d+\s+(?:INVITE|ACK|BYE|CANCEL|PRACK|UPDATE)", re.I)
 
 
 class Message(NamedTuple):
@@ -53,9 +56,23 @@ def store(db: Db, customer_id: int, messages: Sequence[Message], users_by_extens
     given: dict[str, dict[Seen, Message]] = {}
     for each in messages:
         given.setdefault(captures.key(each.call_id), {})[each.seen] = each
-    loose = list(given.pop("", {}).values())
-    before = captures.read_seen(db, customer_id, list(given))
-    fresh = {name: _new(each, before.get(name, [])) for name, each in given.items()}
+    known = _known(db, customer_id, [name for name in given if name])
+    calls = {
+        name: each
+        for name, each in given.items()
+        if name and not known.get(name) and (name in known or any(map(_is_of_call, each)))
+    }
+    stored = _store_calls(db, customer_id, calls, users_by_extension)
+    others = [_row(name, each, name in known) for name in given.keys() - calls.keys() for each in given[name].values()]
+    _insert_new(db, customer_id, others)
+    return Stored(stored + len(others), len(messages) - stored - len(others))
+
+
+def _store_calls(
+    db: Db, customer_id: int, calls: Mapping[str, Mapping[Seen, Message]], users_by_extension: Mapping[str, int]
+) -> int:
+    before = captures.read_seen(db, customer_id, list(calls))
+    fresh = {name: _new(each, before.get(name, [])) for name, each in calls.items()}
     sessions = [
         (name, session)
         for name, new in fresh.items()
@@ -63,10 +80,26 @@ def store(db: Db, customer_id: int, messages: Sequence[Message], users_by_extens
     ]
     in_calls = {name for name, _ in sessions}
     packets = [_row(name, each, name in in_calls) for name, new in fresh.items() for each in new]
-    packets += _not_there(db, customer_id, [_row("", each, False) for each in loose])
     rows.insert(db, schema.sip_messages, customer_id, packets)
     captures.save(db, customer_id, sessions, users_by_extension)
-    return Stored(len(packets), len(messages) - len(packets))
+    return len(packets)
+
+
+def _known(db: Db, customer_id: int, names: Sequence[str]) -> dict[str, int]:
+    """Of the Call-IDs that have a session: whether it has so many packets that it is not read anew with each of them."""
+    sql = f"""
+        SELECT call_id, coalesce((
+            SELECT 1 FROM sip_messages s WHERE s.customer_id = :customer AND s.call_id = t.call_id
+            LIMIT 1 OFFSET :most
+        ), 0)
+        FROM mediasessions t WHERE customer_id = :customer AND {db.among("call_id", "names")}
+    """
+    return {row[0]: row[1] for row in db.all(sql, {"customer": customer_id, "names": names, "most": MOST_OF_A_CALL})}
+
+
+def _is_of_call(seen: Seen) -> bool:
+    """Whether it may begin a call or end one. A phone may use one Call-ID for all its REGISTERs, as long as it runs."""
+    return _OF_CALL.search(seen.packet.payload) is not None
 
 
 def _new(given: Mapping[Seen, Message], known: Iterable[Seen]) -> list[Message]:
@@ -83,17 +116,17 @@ def _row(name: str, message: Message, in_call: bool) -> dict[str, object]:
     }
 
 
-def _not_there(db: Db, customer_id: int, found: Sequence[dict[str, object]]) -> list[dict[str, object]]:
-    """Without those that are stored: for what has no Call-ID, of which there may be any number."""
+def _insert_new(db: Db, customer_id: int, found: Sequence[dict[str, object]]) -> None:
+    """As far as they are not there: of one Call-ID, or of none, there may be any number, which nobody reads."""
     if not found:
-        return []
+        return
+    names = schema.columns(schema.sip_messages)
     sql = f"""
-        SELECT digest FROM sip_messages
-        WHERE customer_id = :customer AND call_id = '' AND {db.among("digest", "digests")}
+        INSERT INTO sip_messages ({", ".join(names)}) VALUES ({", ".join(f":{name}" for name in names)})
+        ON CONFLICT (customer_id, call_id, digest) DO NOTHING
     """
-    bound = {"customer": customer_id, "digests": [each["digest"] for each in found]}
-    there = {row[0] for row in db.all(sql, bound)}
-    return [each for each in found if each["digest"] not in there]
+    ids = db.new_ids("sip_messages", len(found))
+    db.many(sql, [{**row, "id": row_id, "customer_id": customer_id} for row, row_id in zip(found, ids, strict=True)])
 
 
 def _session(name: str, seen: Sequence[Seen]) -> MediaSession | None:
