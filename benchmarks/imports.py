@@ -57,13 +57,14 @@ def _bare(database: Database, names: Sequence[str], lots: Sequence[Sequence[tupl
     places = [names.index(name) for name in ("id", "src", "dst")]
     began = time.perf_counter()
     for lot in lots:
-        database.write(partial(_load, names, lot, places))
+        database.write(partial(load, names, lot, places))
     seconds = time.perf_counter() - began
     database.close()
     return seconds
 
 
-def _load(names: Sequence[str], lot: Sequence[tuple[Any, ...]], places: Sequence[int], db: Db) -> None:
+def load(names: Sequence[str], lot: Sequence[tuple[Any, ...]], places: Sequence[int], db: Db) -> None:
+    """Rows of `cdrs` as they are. `places`: where among `names` id, src and dst are."""
     db.load("cdrs", names, lot)
     if db.engine == "sqlite":
         db.load(SEARCHED, ("rowid", "src", "dst"), [[row[place] for place in places] for row in lot])
