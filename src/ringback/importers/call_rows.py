@@ -16,11 +16,10 @@ from ringback.importers.csv_records import Refused
 from ringback.importers.importer import Options, Refusal, Summary
 from ringback.services import Services
 from ringback.store import billing, cdrs, rates, rows, schema
-from ringback.store.database import Db, Taken, value
+from ringback.store.database import Db, persistently, value
 from ringback.store.parties import Parties, parties
 
 BATCH = 2_000
-ATTEMPTS = 5
 
 
 class CallRow(NamedTuple):
@@ -150,14 +149,8 @@ class _Store:
         )
 
     def put(self, calls: Mapping[str, CallRow]) -> int:
-        """Stores in one transaction those that are not known, and says how many; once more when another import stored
-        some of them meanwhile."""
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return self._services.database.write(lambda db: self._put(db, calls))
-            except Taken:
-                continue
-        return self._services.database.write(lambda db: self._put(db, calls))
+        """Stores in one transaction those that are not known, and says how many."""
+        return persistently(self._services.database, lambda db: self._put(db, calls))
 
     def _put(self, db: Db, calls: Mapping[str, CallRow]) -> int:
         fresh = _unknown(db, self._customer_id, calls)

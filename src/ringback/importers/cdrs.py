@@ -20,14 +20,13 @@ from ringback.importers.csv_records import Refused
 from ringback.importers.importer import Importer, Options, Progress, Summary, watched
 from ringback.services import Services
 from ringback.store import cdrs, ids
-from ringback.store.database import Database, Db, Taken, first, value
+from ringback.store.database import Database, Db, first, persistently, value
 from ringback.store.parties import CONTACT, contact_of, user_of
 
 BATCH = 2_000
 BATCH_BYTES = 8 << 20
 SAMPLE = 1_000
 """So many of the first lines, and one of so many of the others, are looked at for calls that are stored already."""
-ATTEMPTS = 5
 
 HELP = (
     "Our own CDRs: NDJSON or CSV of an export (POST /exports, GET /cdrs.csv). Ids are kept where they are free; import users "
@@ -205,15 +204,8 @@ class _Store:
         return frozenset(row[0] for row in rows)
 
     def put(self, lot: Sequence[Line], summary: Summary) -> int:
-        """How many were new; once more when another import stored some of them meanwhile."""
-        for _ in range(ATTEMPTS - 1):
-            try:
-                new, noted = self._database.write(lambda db: self._put(db, lot))
-                break
-            except Taken:
-                continue
-        else:
-            new, noted = self._database.write(lambda db: self._put(db, lot))
+        """How many were new."""
+        new, noted = persistently(self._database, lambda db: self._put(db, lot))
         summary.noted.update(noted)
         return new
 

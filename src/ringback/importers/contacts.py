@@ -23,7 +23,7 @@ from ringback.resources.customer import contacts
 from ringback.rest import bodies
 from ringback.services import Services
 from ringback.store import rows, schema
-from ringback.store.database import Database, Db, Taken
+from ringback.store.database import Database, Db, persistently
 
 BATCH = 500
 
@@ -109,12 +109,10 @@ def source_key(entry: Entry) -> str:
 
 
 def _store(database: Database, customer_id: int, lot: list[dict[str, Any]]) -> int:
-    """How many of them were new. Once more when another import stored some of them meanwhile."""
-    work = partial(_insert, customer_id=customer_id, lot={row["source_key"]: row for row in lot})
-    try:
-        return database.write(work)
-    except Taken:
-        return database.write(work)
+    """How many of them were new."""
+    return persistently(
+        database, partial(_insert, customer_id=customer_id, lot={row["source_key"]: row for row in lot})
+    )
 
 
 def _insert(db: Db, customer_id: int, lot: Mapping[str, dict[str, Any]]) -> int:

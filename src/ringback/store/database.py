@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from ringback.errors import Fault, Invalid
 
 T = TypeVar("T")
+ATTEMPTS = 5
 Row = tuple[Any, ...]
 Params = Mapping[str, Any]
 
@@ -96,6 +97,16 @@ class Database(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+def persistently(database: Database, work: Callable[[Db], T]) -> T:
+    """Writes; again when another process stored some of the same rows at the same moment (Taken), which `work` then finds."""
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return database.write(work)
+        except Taken:
+            continue
+    return database.write(work)
 
 
 def first(db: Db, sql: str, params: Params = {}) -> Row | None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Table
 
@@ -13,10 +13,8 @@ from ringback.importers.voipstudio import ids
 from ringback.importers.voipstudio.connection import Connection
 from ringback.services import Services
 from ringback.store import rows
-from ringback.store.database import Db, Taken
+from ringback.store.database import Db, persistently
 
-T = TypeVar("T")
-ATTEMPTS = 3
 Columns = dict[str, Any]
 Read = Callable[[Mapping[str, Any]], Columns]
 """The columns of a row of the other server, with the `id` there. Unusable says why it has none."""
@@ -69,20 +67,11 @@ class Copy:
             rows.insert(db, table, self.customer_id, list(ready.values()))
             return len(ready), [row for row in fresh if row["id"] not in ready]
 
-        new, left_out = self.persistently(work)
+        new, left_out = persistently(self.services.database, work)
         self.counted(len(lot) - len(left_out), new)
         for row in left_out:
             self.refuse(what, row, "its owner is not here")
         self.progress.advance(len(page))
-
-    def persistently(self, work: Callable[[Db], T]) -> T:
-        """Once more when another import stored some of the rows, or took some of the ids, meanwhile."""
-        for _ in range(ATTEMPTS - 1):
-            try:
-                return self.services.database.write(work)
-            except Taken:
-                continue
-        return self.services.database.write(work)
 
     def counted(self, read: int, new: int) -> None:
         self.summary.read += read

@@ -16,7 +16,7 @@ from ringback.resources.history import notes as note_resource
 from ringback.resources.history import sms as sms_resource
 from ringback.store import cdrs as store
 from ringback.store import schema
-from ringback.store.database import Db
+from ringback.store.database import Db, persistently
 
 _CDR_DEFAULTS: dict[str, Any] = {"labels": [], "nb_notes": 0, "call_id": 0, "is_root": False}
 _PARTIES = ("src_id", "dst_id")
@@ -26,7 +26,7 @@ _LIVE = ("live_id", "parent_live_id", "root_live_id")
 def cdrs(copy: Copy) -> None:
     for page in listing.by_time(copy.source, "/cdrs", "calldate", 500):
         lot = copy.readable("call", page, _cdr)
-        new, doubled = copy.persistently(partial(_store_cdrs, copy.customer_id, lot))
+        new, doubled = persistently(copy.services.database, partial(_store_cdrs, copy.customer_id, lot))
         copy.counted(len(lot) - len(doubled), new)
         for each in doubled:
             copy.refuse("call", each, "its call_id is another call's")

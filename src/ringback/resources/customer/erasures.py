@@ -12,7 +12,7 @@ from ringback.rest import replies
 from ringback.rest.access import ADMINISTRATORS
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.rest.verbs import item_of, listed, shown
-from ringback.store import schema
+from ringback.store import accounts, schema
 from ringback.store.database import Db, first, fold
 from ringback.store.listing import Listing
 
@@ -64,8 +64,7 @@ def _someone(db: Db, call: Call) -> Person:
     if len(given) != 1:
         raise Invalid(faults=[Fault(None, "Give a number or an email, one of them.")])
     ((kind, text),) = given.items()
-    country = first(db, "SELECT cc FROM customers WHERE id = :customer", {"customer": call.customer_id})
-    someone = person(kind, text, country[0] if country else None)  # type: ignore[arg-type]
+    someone = person(kind, text, accounts.country_of(db, call.customer_id))  # type: ignore[arg-type]
     if someone is None:
         raise Invalid(faults=[Fault(kind, f"This is no {kind} of a person.")])
     _refuse_own(db, call.customer_id, someone)

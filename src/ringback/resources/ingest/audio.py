@@ -18,7 +18,7 @@ from ringback.media.audio import content_hash
 from ringback.record import ENUM, Check, Id, Name, Number, Patch, Record, RequiredName, Text, time_value
 from ringback.rest import replies
 from ringback.rest.endpoint import Call, Endpoint, Shape, Work
-from ringback.store import inbox, recordings, rows, schema
+from ringback.store import accounts, inbox, recordings, rows, schema
 from ringback.store.database import Db, value
 
 _FILE_NAME = re.compile(r"""filename\*=(?:UTF-8|utf-8)''([^;\s]+)|filename=(?:"([^"]*)"|([^;\s]+))""")
@@ -111,7 +111,7 @@ def _voicemail(call: Call) -> replies.Reply:
 
     def message(db: Db) -> dict[str, Any]:
         user_id = _of_extension(db, call.customer_id, given["mailbox"], "mailbox")
-        country = value(db, "SELECT cc FROM customers WHERE id = :customer", {"customer": call.customer_id})
+        country = accounts.country_of(db, call.customer_id)
         at = _seconds(given["origtime"]) if "origtime" in given else call.now
         folder = given.get("folder", mailboxes.INBOX)
         texts = (given.get("callerid", ""), given.get("exten", ""))

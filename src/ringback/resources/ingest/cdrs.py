@@ -12,15 +12,15 @@ from ringback.resources.history.cdrs import Cdr
 from ringback.resources.ingest.hops import Home, Hop, columns, faults
 from ringback.rest import bodies, replies
 from ringback.rest.endpoint import Call, Endpoint, Shape, Work
+from ringback.store import accounts
 from ringback.store import hops as store
-from ringback.store.database import Db, Taken, value
+from ringback.store.database import Db, persistently
 from ringback.store.parties import contact_of, named, parties, user_of
 
 T = TypeVar("T")
 
 NDJSON = "application/x-ndjson"
 MAX_LINES = 10_000
-ATTEMPTS = 5
 _READ_ONLY = Cdr.__struct_encode_fields__
 
 
@@ -124,7 +124,7 @@ def _check(line: _Line) -> None:
 
 
 def _home(db: Db, customer_id: int, lines: Sequence[_Line]) -> Home:
-    country = value(db, "SELECT cc FROM customers WHERE id = :customer", {"customer": customer_id})
+    country = accounts.country_of(db, customer_id)
     hops = [line.hop for line in lines if line.hop is not None]
     sides = [side for hop in hops for side in (hop.src_id or None, hop.dst_id or None)]
     users = [*map(user_of, sides), *(hop.user_id or None for hop in hops)]
@@ -138,14 +138,8 @@ def _ids(found: Iterable[int | None]) -> Iterator[int]:
 
 
 def _stored(call: Call, hops: Sequence[dict[str, Any]]) -> int:
-    """How many were new. Once more when an import stored under one of the keys meanwhile."""
-    database = call.services.database
-    for _ in range(ATTEMPTS - 1):
-        try:
-            return database.write(lambda db: store.add(db, call.customer_id, hops, call.now))
-        except Taken:
-            continue
-    return database.write(lambda db: store.add(db, call.customer_id, hops, call.now))
+    """How many were new."""
+    return persistently(call.services.database, lambda db: store.add(db, call.customer_id, hops, call.now))
 
 
 def _refused(line: _Line) -> RefusedLine:
