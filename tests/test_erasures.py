@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from sqlalchemy import Text
 from ringback.store import messages, rows, schema
 from ringback.store.traces import TRACES
 from tests.api import Api
+from tests.conftest import POSTGRES
 from tests.test_cdrs import call
 from tests.test_holds import added, ids_of, inserted, monitor, placed
 
@@ -59,9 +61,11 @@ def test_every_text_of_every_table_is_thought_of() -> None:
         "chats": {"operator_ua", "visitor_city", "visitor_country", "visitor_geo", "visitor_ip", "visitor_ua", "state"},
         "contacts": {"type", "ext", "group_name", "source_key"},
         "holds": {"resource", "user_name"},
+        "jobs": {"kind", "state", "unique_key"},
         "mediasessions": {"call_id", "status", "src_id", "src_ua", "dst_id", "dst_ua", "type", "quality"},
         "monitors": {"context", "dst_id", "src_id", "type", "sentiment", "blob_key", "source_key", "uniqueid"},
         "msdrs": {"call_id", "src_id", "src_ua", "dst_id", "dst_ua", "t_cause", "type", "quality"},
+        "shares": {"hash"},
         "sip_messages": {"call_id", "transport", "src_ip", "dst_ip", "digest"},
         "sms": {"from_id", "to_id", "result", "type"},
         "voicemessages": {"folder", "blob_key", "source_key"},
@@ -81,7 +85,6 @@ def test_every_text_of_every_table_is_thought_of() -> None:
             "ddis",
             "erasures",
             "exports",
-            "jobs",
             "queuegroups",
             "queues",
             "rates",
@@ -218,6 +221,27 @@ def test_other_customers_keep_what_they_have(api: Api) -> None:
     asked(api, number=BOB)
     assert api.stranger.get(f"/cdrs/{theirs[0]}").status == 200
     assert api.stranger.listed("/erasures") == []
+
+
+@pytest.mark.skipif(POSTGRES, reason="PostgreSQL's files are not ours")
+def test_nothing_is_left_in_the_file_of_the_database(api: Api, tmp_path: Path) -> None:
+    added(api, *(call(AT + n, src=BOB if n % 20 == 0 else f"4420794{n:05}", clid=BOBS_MAIL) for n in range(2_000)))
+    api.services.database.settle()
+    assert BOB.encode() in (tmp_path / "ringback.db").read_bytes()
+    asked(api, number=BOB)
+    asked(api, email=BOBS_MAIL)
+    for file in filter(Path.is_file, tmp_path.rglob("*")):
+        content = file.read_bytes()
+        assert BOB.encode() not in content, file
+        assert BOBS_MAIL.encode() not in content, file
+
+
+def test_a_job_that_was_given_up_names_nobody(api: Api) -> None:
+    job = {"kind": "wipe", "args": json.dumps({"filter": f'[["src", "{BOB}"]]'}), "state": "dead", "error": f"at {BOB}"}
+    times = dict.fromkeys(("attempts", "run_at", "lease_until", "created_at"), 0)
+    inserted(api, "jobs", **job, **times)
+    assert asked(api, number=BOB)["certificate"]["redacted"] == {"jobs": 1}
+    assert naming(api, BOB) == []
 
 
 def test_the_totals_of_lists_stay_right(api: Api) -> None:

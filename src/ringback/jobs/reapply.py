@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 
 from ringback.calls.persons import Person, mentioned, person
-from ringback.jobs import drop_blobs, erase, queue
+from ringback.jobs import drop_blobs, erase, queue, retain
 from ringback.services import Services
 from ringback.store import rows, schema, server_secrets, tombstones, traces
 from ringback.store.database import Database, Db, first
@@ -28,6 +28,8 @@ def reapply(services: Services, kept: Iterable[Tombstone], seen: Seen = lambda _
         for someone, tombstone in _recognised(services.database, customer_id, marks, seen):
             _erase(services, customer_id, someone, tombstone)
             found += 1
+    if found:
+        retain.give_back(services, thorough=True)
     return found
 
 

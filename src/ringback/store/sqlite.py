@@ -17,7 +17,7 @@ from ringback.store.database import Db, Params, Row, Size, T, Taken, fold
 READERS = 12
 BUSY_TIMEOUT_S = 10.0
 WRITER_CACHE_KIB = 64_000  # lots of deletions go through many indexes
-LONGEST_LOG = 32_000  # pages of 4 KiB
+LONGEST_LOG = 64_000  # pages of 4 KiB
 KEPT_LOG = 64 << 20  # bytes of the log's file that stay when it begins anew
 STEPS_PER_CHECK = 20_000  # virtual machine steps between two looks at the clock: about 1 ms
 
@@ -88,6 +88,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA secure_delete = ON")  # zeros over what is deleted: not every build's default
     connection.execute("PRAGMA cache_size = -8000")
     connection.execute(f"PRAGMA query_only = {int(read_only)}")
     connection.create_function("fold", 1, fold, deterministic=True)

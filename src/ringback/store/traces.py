@@ -22,12 +22,14 @@ MOST_PACKETS = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """One table. `json_columns` among them are objects or lists, whose texts are looked at one by one."""
+    """One table. `json_columns` among them are objects or lists, whose texts are looked at one by one. `only`: which rows
+    are looked at."""
 
     table: Table
     owners: tuple[str, ...]
     mentions: tuple[str, ...] = ()
     json_columns: tuple[str, ...] = ()
+    only: str = "1 = 1"
 
     def where(self, engine: str, someone: Person) -> tuple[str, dict[str, str]]:
         """What finds all rows that may name someone, and more, with its parameters."""
@@ -78,6 +80,7 @@ TRACES = (
     Trace(schema.callmeback_visitors, ("number",), ("name", "referer", "page")),
     Trace(schema.callmeback_requests, ("number",), ("reason",)),
     Trace(schema.holds, ("filter",), ("reason",)),
+    Trace(schema.jobs, (), ("args", "error"), ("args",), only="kind <> 'erase'"),
     Trace(schema.auditlog, (), ("details", "user_name"), ("details",)),
 )
 """Calls first, so that what hangs on them goes with them; the audit log last."""
@@ -86,7 +89,7 @@ TRACES = (
 def rows_of(database: Database, customer_id: int, trace: Trace, someone: Person | None) -> Iterator[Sequence[Any]]:
     """(id, columns …) of the rows that may name someone, or of all; without the time limit of requests."""
     listed = ", ".join(f'"{name}"' for name in trace.columns)
-    sql = f'SELECT id, {listed} FROM "{trace.table.name}" WHERE customer_id = :customer'
+    sql = f'SELECT id, {listed} FROM "{trace.table.name}" WHERE customer_id = :customer AND {trace.only}'
     bound: dict[str, Any] = {"customer": customer_id}
     if someone is not None:
         where, needles = trace.where(database.engine, someone)
