@@ -30,6 +30,7 @@ from ringback.store.lists import Lists
 log = structlog.get_logger()
 
 FLUSH_S = 1.0
+FLUSHES_PER_SETTLING = 2
 FLUSHES_PER_SWEEP = 60
 
 
@@ -117,8 +118,9 @@ def _flush_until(stop: threading.Event, services: Services) -> None:
     flushes = 0
     while not stop.wait(FLUSH_S):
         _tried(flush)
-        _tried(services.database.settle)
         flushes += 1
+        if flushes % FLUSHES_PER_SETTLING == 0:
+            _tried(services.database.settle)
         if flushes % FLUSHES_PER_SWEEP == 0:
             _tried(lambda: sweep(services.database, services.clock()))
             _tried(lambda: encode.sweep(services.database, services.clock()))

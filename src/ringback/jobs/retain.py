@@ -26,7 +26,6 @@ SLICE_S = 5.0
 LEAP_S = 30 * 86_400
 FAR_S = 3 * 86_400
 AGAIN_S = 10
-SETTLE_S = 1.0  # a server settles its database itself
 BREATH_S = 0.01  # between two steps of giving space back
 
 
@@ -124,12 +123,8 @@ def _wait_for_a_day(services: Services, job: queue.Job, now: int) -> None:
 def thin(services: Services, job: queue.Job, told: Callable[[Mapping[str, int]], None]) -> Thinning:
     """Runs a claimed job to its end in this process, but for the space; `told` hears how many have gone so far."""
     thinning = Thinning(services, job)
-    settled = time.monotonic()
     while thinning.step():
         told(thinning.gone)
-        if time.monotonic() - settled > SETTLE_S:
-            services.database.settle()
-            settled = time.monotonic()
     thinning.tell()
     services.database.write(lambda db: queue.finish(db, job.id))
     return thinning

@@ -17,8 +17,9 @@ from ringback.store import audit, holds, retention, schema
 from ringback.store.database import Db, value
 from ringback.store.retention import BEGIN, Candidate, Stage, whole
 
-STEP_S = 0.04
-PAUSE = 0.3  # of the time of a step: others write meanwhile
+STEP_S = 0.05
+PAUSE = 0.15  # of the time of a step, besides looking for the next rows: others write meanwhile
+SETTLE_S = 2.0
 FIRST_LOT, LEAST_LOT, LARGEST_LOT = 1_000, 100, 5_000
 MUCH = 0.1  # of the rows that are left
 
@@ -94,6 +95,7 @@ class Thinning:
         self._noted = job.args
         self.rules = self.database.read(lambda db: retention.of_customer(db, job.customer_id))
         self.lot = FIRST_LOT
+        self._settled_s = time.monotonic()
 
     @property
     def gone(self) -> dict[str, int]:
@@ -113,8 +115,15 @@ class Thinning:
         self._moved(self.database.write(lambda db: self._take(db, stage, found), at_once=False))
         took_s = time.monotonic() - began
         self._fit_lot(took_s)
+        self._settle()
         time.sleep(took_s * PAUSE)
         return True
+
+    def _settle(self) -> None:
+        """Between two steps nothing is being written, so that the database can bring all to its place."""
+        if time.monotonic() - self._settled_s > SETTLE_S:
+            self.database.settle()
+            self._settled_s = time.monotonic()
 
     def _fit_lot(self, took_s: float) -> None:
         """Little by little: one step that had to wait says nothing about the next."""
