@@ -58,7 +58,7 @@ def _table(done: dict[str, Any], calls: int) -> str:
         "| what | measured | bar | | load | note |",
         "|---|---:|---|---|---:|---|",
     ]
-    return "\n".join([*head, *(_line(figure) for step in done["steps"].values() for figure in step)])
+    return "\n".join([*head, *(_line(figure) for name in STEPS for figure in done["steps"].get(name, ()))])
 
 
 def _line(figure: dict[str, Any]) -> str:

@@ -114,6 +114,11 @@ class Api:
     def peak_memory_mib(self) -> float:
         return peak_memory_kb(self._process) / 1024
 
+    def cpu_s(self) -> float:
+        """What the server has taken of it so far."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def _answer(self, method: str, path: str, body: Any = None) -> HTTPResponse:
         text = None if body is None else json.dumps(body)
         self._connection.request(method, path, text, self._headers)

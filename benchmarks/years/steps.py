@@ -171,19 +171,28 @@ def _page(api: Api, name: str, path: str, total: int, within_ms: float | None = 
 def csv_at_once(work: Work) -> Iterator[Figure]:
     with work.place.served(work.token) as api:
         api.timed(NEWEST)
-        before = api.peak_memory_mib()
+        before, cpu_s = api.peak_memory_mib(), api.cpu_s()
         began = time.perf_counter()
         lines, size = api.fetched(f"{BASE_PATHS[0]}/cdrs.csv")
-        seconds = time.perf_counter() - began
+        seconds, cpu_s = time.perf_counter() - began, api.cpu_s() - cpu_s
         grown = api.peak_memory_mib() - before
     assert lines == work.known.calls + 1, lines
-    database = open_database(str(work.place.database), 600)
-    rows, bare_s = export.bare_rows(database, CUSTOMER, BARE_ROWS)
-    database.close()
-    ratio = lines / seconds / (rows / bare_s)
-    note = f"{size / (1 << 20):,.0f} MiB in {seconds:,.1f} s; bare {_rate(rows, bare_s)}"
-    yield Figure("GET /cdrs.csv", _rate(lines, seconds), "0.6 of bare", ratio >= 0.6, f"{ratio:.2f}; {note}")
+    yield Figure("GET /cdrs.csv", _rate(lines, seconds), note=f"{size / (1 << 20):,.0f} MiB in {seconds:,.1f} s")
+    bare = _bare_csv(work)
+    ratio = lines / cpu_s / bare
+    note = f"{lines / cpu_s:,.0f} beside {bare:,.0f} rows of driver and csv module per second of CPU"
+    yield Figure("the CSV beside bare, CPU time", f"{ratio:.2f}", "0.6", ratio >= 0.6, note)
     yield Figure("memory of the server meanwhile", f"+{grown:.0f} MiB", "50 MiB", grown < 50)
+
+
+def _bare_csv(work: Work) -> float:
+    """Rows per second of CPU time."""
+    database = open_database(str(work.place.database), 600)
+    began = time.process_time()
+    rows, _ = export.bare_rows(database, CUSTOMER, BARE_ROWS)
+    cpu_s = time.process_time() - began
+    database.close()
+    return rows / cpu_s
 
 
 def exports(work: Work) -> Iterator[Figure]:
