@@ -43,6 +43,7 @@ REFUSED = {
     "GET /cdrs/{id}.pcap": 404,
     "GET /msdrs/{id}.trace": 404,
     "GET /msdrs/{id}.pcap": 404,
+    "POST /cdrs/{id}/share": 404,
     "GET /cdrs/{id}.svg": 404,
     "GET /cdrs/{id}.html": 404,
     "GET /msdrs/{id}.svg": 404,

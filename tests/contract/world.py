@@ -267,6 +267,7 @@ BODIES: Mapping[str, Callable[[World, Client], Any]] = {
     "/callmeback/buttons": lambda world, client: {},
     "/calltracking/campaigns": _named,
     "/cdrs/{id}/notes": lambda world, client: {"text": "Called back"},
+    "/cdrs/{id}/share": lambda world, client: {"days": 3},
     "/exports": _export_body,
     "/erasures": lambda world, client: {"number": f"44163296{next(_numbers) % 10_000:04}"},
     "/holds": lambda world, client: {"resource": "sms", "ids": [world.make("/sms", client)], "reason": "case 7"},
@@ -287,6 +288,7 @@ MAKERS: Mapping[str, Callable[[World, Client], Any]] = {
     "/exports": _inserted(
         "exports", created_at=AT, user_id=_own, resource="cdrs", format="csv", state="failed", progress=0
     ),
+    "/shares": _inserted("shares", hash=_unique("hash"), created_at=AT, expires_at=AT, user_id=_own, cdr_id=1),
     "/audioinbox": _incoming,
     "/ingest/recordings": lambda world, client: f"{AT}.{next(_numbers)}",
     "/cdrs": _cdr,

@@ -13,7 +13,8 @@ from ringback.sip.participants import Participant
 
 GUTTER, ROW, HEAD, FOOT_LINE = 118, 46, 78, 20
 _NARROWEST, _GAP = 780, 176
-_A4 = 1.4
+_TALLEST = 1.25  # times its width: a sheet and a heading are one page of A4
+_WIDE = 1200
 _LEGS_TOLD = 8
 _LEGEND_CELL = 150
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -138,7 +139,8 @@ def sheets(ladder: Ladder) -> list[str]:
 
 def _opened(width: float, height: float) -> str:
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="ladder" width="{width:g}" height="{height:g}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="ladder{" wide" if width > _WIDE else ""}"'
+        f' width="{width:g}" height="{height:g}"'
         f' viewBox="0 0 {width:g} {height:g}">'
     )
 
@@ -154,7 +156,7 @@ class _Sheets:
         n = max(len(ladder.participants), 1)
         self.width = float(max(_NARROWEST, GUTTER + n * _GAP))
         self._gap = (self.width - GUTTER) / n
-        self._rows = max(int((_A4 * self.width - HEAD) / ROW), 1)
+        self._rows = max(int((_TALLEST * self.width - HEAD) / ROW), 1)
 
     def sheets(self, *, linked: bool) -> Iterator[tuple[str, float]]:
         """Each with its height."""
@@ -191,7 +193,7 @@ class _Sheets:
         if ladder.holds:
             yield "A filled bar: this participant holds the call."
         if len(ladder.legs) > 1:
-            yield from (f"{_letter(n)}: Call-ID {each}" for n, each in enumerate(ladder.legs[:_LEGS_TOLD]))
+            yield from (f"{_letter(n)}: Call-ID {each or 'missing'}" for n, each in enumerate(ladder.legs[:_LEGS_TOLD]))
         if len(ladder.legs) > _LEGS_TOLD:
             yield f"and {len(ladder.legs) - _LEGS_TOLD} more Call-IDs"
 
