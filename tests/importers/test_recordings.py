@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ringback.importers.audio import RESERVED_S
+from ringback.importers.reservations import RESERVED_S
 from ringback.store import cdrs
 from tests.api import Api
 from tests.importers.master_csv import inbound, line, run, written

@@ -1,12 +1,8 @@
-"""Audio on its way in: encoded, stored as a blob, and only then listed.
+"""Audio on its way in: encoded, stored as a blob, and only then listed (`reservations.py`).
 
-What a killed import leaves behind is never lost from sight: the id is reserved together with a job that removes the blob
-an hour later, and the row takes that job away in its own transaction. Until then a new run finds the reservation by the
-key of its source and stores under the same id again. Broken audio is remembered in the audio inbox, so that no run encodes
-it twice.
+Broken audio is remembered in the audio inbox, so that no run encodes it twice.
 """
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,17 +11,15 @@ from typing import Any
 
 from ringback.calls import numbers
 from ringback.errors import UsageError
+from ringback.importers import reservations
 from ringback.importers.importer import Summary
-from ringback.jobs import drop_blobs, queue
 from ringback.media.audio import SUFFIXES, BrokenAudio, timeout_s
 from ringback.media.encoder import Encoder
 from ringback.services import Services
 from ringback.store import inbox
-from ringback.store.database import Db, Taken, value
+from ringback.store.database import Db, Taken
 
-RESERVED_S = 3_600
 BROKEN = "broken, as an earlier run found ({error}); delete it from /audioinbox to have it tried again"
-_RESERVATION = "customer_id = :customer AND kind = :kind AND unique_key = :key AND state = 'waiting'"
 
 
 class Keeper:
@@ -95,31 +89,16 @@ class Keeper:
             return self._stored(encoded, {**row, "duration": round(audio.duration_s), "size": audio.size})
 
     def _stored(self, encoded: Path, row: Mapping[str, Any]) -> bool:
-        """False when the reservation ran out meanwhile: then the blob may be gone, and no row is written."""
-        reserved = {"customer": self._customer_id, "kind": drop_blobs.KIND, "key": row["source_key"]}
-        row_id = self._services.database.write(lambda db: self._reserve(db, reserved))
-        blob_key = inbox.mp3_key(self._customer_id, self._shelf, row_id)
-        self._services.blobs.put_file(blob_key, encoded)
+        """False when its reservation ran out meanwhile."""
+        whose, shelf = self._customer_id, self._shelf
 
-        def work(db: Db) -> bool:
-            if not db.run(f"DELETE FROM jobs WHERE {_RESERVATION}", reserved):
-                return False
-            inbox.insert(db, self._customer_id, self._shelf, {**row, "id": row_id, "blob_key": blob_key})
-            return True
+        def new_id(db: Db) -> int:
+            return db.new_ids(inbox.SHELVES[shelf].name, 1)[0]
 
-        return self._services.database.write(work)
+        def insert(db: Db, row_id: int, blob_key: str) -> None:
+            inbox.insert(db, whose, shelf, {**row, "id": row_id, "blob_key": blob_key})
 
-    def _reserve(self, db: Db, reserved: Mapping[str, Any]) -> int:
-        """The id of the row to be: of the reservation that a killed run left, or a new one."""
-        until = self._services.clock() + RESERVED_S
-        args = value(db, f"SELECT args FROM jobs WHERE {_RESERVATION}", reserved)
-        if args is not None:
-            db.run(f"UPDATE jobs SET run_at = :until WHERE {_RESERVATION}", {**reserved, "until": until})
-            return int(json.loads(args)["row_id"])
-        row_id = db.new_ids(inbox.SHELVES[self._shelf].name, 1)[0]
-        what = {"keys": [inbox.mp3_key(self._customer_id, self._shelf, row_id)], "row_id": row_id}
-        queue.enqueue(db, self._customer_id, drop_blobs.KIND, what, now=until, key=reserved["key"])
-        return row_id
+        return reservations.store(self._services, whose, shelf, row["source_key"], encoded, new_id, insert)
 
 
 def audio_files(folder: Path, summary: Summary) -> list[Path]:

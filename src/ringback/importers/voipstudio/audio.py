@@ -1,8 +1,6 @@
 """Recordings and voice messages of the other account, with their audio as it is there."""
 
-import json
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from ringback.errors import Unavailable
+from ringback.importers import reservations
 from ringback.importers.headed import Unusable
 from ringback.importers.voipstudio import ids, listing
 from ringback.importers.voipstudio.connection import NotServed
@@ -17,15 +16,10 @@ from ringback.importers.voipstudio.copy import Columns, Copy, Read
 from ringback.importers.voipstudio.history import parties_of, with_parties
 from ringback.importers.voipstudio.ids import KEY, Parties
 from ringback.importers.voipstudio.rows import columns
-from ringback.jobs import drop_blobs, queue
 from ringback.resources.history import monitors as monitor_resource
 from ringback.resources.history import voicemessages as voicemail_resource
 from ringback.store import rows, schema
-from ringback.store.database import Db, first, value
-
-RESERVED_S = 2 * 3_600
-"""Longer than fetching a file may take."""
-_RESERVATION = "customer_id = :customer AND kind = :kind AND unique_key = :key AND state = 'waiting'"
+from ringback.store.database import Db, first
 
 
 def monitors(copy: Copy) -> None:
@@ -88,43 +82,21 @@ def _is_mp3(file: Path) -> bool:
 
 
 def _stored(copy: Copy, table: Table, row: Columns, file: Path) -> bool:
-    """As every audio comes in: the id is reserved together with a job that removes the blob, the blob stored, and the row
-    takes that job away. A run that was killed left the reservation, and the next one stores under the same id."""
-    reserved = {"customer": copy.customer_id, "kind": drop_blobs.KIND, "key": f"{table.name}/{KEY}{row['id']}"}
-    row_id = copy.services.database.write(partial(_reserve, copy, table, row["id"], reserved))
-    blob_key = _blob_key(copy, table, row_id)
-    copy.services.blobs.put_file(blob_key, file)
+    """Known by its id there, and under it where nobody here has that."""
+    source_key = f"{KEY}{row['id']}"
 
-    def work(db: Db) -> bool:
-        if not db.run(f"DELETE FROM jobs WHERE {_RESERVATION}", reserved):
-            raise Unavailable("Storing a recording took over two hours. Try again.")
+    def new_id(db: Db) -> int:
+        return ids.kept(db, table.name, [row["id"]], ids.used(db, table, [row["id"]]))[row["id"]]
+
+    def insert(db: Db, row_id: int, blob_key: str) -> None:
         here = _adapted(db, copy.customer_id, table, row)
-        full = {**here, "id": row_id, "blob_key": blob_key, "source_key": f"{KEY}{row['id']}"}
+        full = {**here, "id": row_id, "blob_key": blob_key, "source_key": source_key}
         rows.insert(db, table, copy.customer_id, [full])
-        return True
 
-    return copy.services.database.write(work)
-
-
-def _reserve(copy: Copy, table: Table, there: int, reserved: Mapping[str, Any], db: Db) -> int:
-    until = copy.services.clock() + RESERVED_S
-    waiting = value(db, f"SELECT args FROM jobs WHERE {_RESERVATION}", reserved)
-    if waiting is not None:
-        db.run(f"UPDATE jobs SET run_at = :until WHERE {_RESERVATION}", {**reserved, "until": until})
-        return _row_id(waiting)
-    row_id = ids.kept(db, table.name, [there], ids.used(db, table, [there]))[there]
-    what = {"keys": [_blob_key(copy, table, row_id)], "row_id": row_id}
-    queue.enqueue(db, copy.customer_id, drop_blobs.KIND, what, now=until, key=reserved["key"])
-    return row_id
-
-
-def _row_id(args: str) -> int:
-    found: int = json.loads(args)["row_id"]
-    return found
-
-
-def _blob_key(copy: Copy, table: Table, row_id: int) -> str:
-    return f"{copy.customer_id}/{table.name}/{row_id}.mp3"
+    shelf, key = table.name, f"{table.name}/{source_key}"
+    if not reservations.store(copy.services, copy.customer_id, shelf, key, file, new_id, insert):
+        raise Unavailable("Storing a recording took over an hour. Try again.")
+    return True
 
 
 def _adapted(db: Db, customer_id: int, table: Table, row: Columns) -> Columns:
