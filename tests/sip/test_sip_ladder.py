@@ -156,6 +156,15 @@ def test_what_is_beyond_the_most_is_counted(monkeypatch: pytest.MonkeyPatch) -> 
     assert "7 more messages, until 10:00:09.600000, are not drawn" in svg(drawing, "t")
 
 
+def test_endless_texts_do_not_make_an_endless_picture() -> None:
+    ends = Endpoint("192.0.2.1", 5060), Endpoint("192.0.2.2", 5060)
+    long = "x" * 60_000
+    packets = [
+        message(f"INVITE sip:{long}@x SIP/2.0", f"User-Agent: {long}", f"Reason: {long}", src=ends[0], dst=ends[1])
+    ]
+    assert len(svg(ladder(packets), "t")) < 10_000
+
+
 def test_nothing_captured_is_an_empty_picture() -> None:
     assert ladder([]).steps == []
     ET.fromstring(svg(ladder([]), "nothing"))

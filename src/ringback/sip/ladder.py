@@ -18,6 +18,7 @@ from ringback.sip.participants import Participant, Participants
 from ringback.sip.quality import quality
 
 MOST = 2_000
+_LONGEST = 300  # characters of a label or summary
 HOLD, RESUME = "hold", "resume"
 _HELD = frozenset({"sendonly", "inactive"})
 _TO_SOMEBODY = frozenset({"INVITE", "MESSAGE", "SUBSCRIBE", "PUBLISH"})
@@ -104,9 +105,6 @@ class _Drawing:
         self._holding = _Holding()
 
     def add(self, step: Step) -> None:
-        if len(self.steps) >= MOST:
-            self.left_out += len(step.packets)
-            return
         before = self.steps[-1].at_us if self.steps else None
         self.steps.append(step._replace(delta_us=None if before is None else step.at_us - before))
 
@@ -115,10 +113,19 @@ class _Drawing:
 
     def steps_of(self, seen: Iterable[Seen]) -> Iterator[Step]:
         for is_sip, run in groupby(seen, key=lambda one: one[1] is not None):
-            if is_sip:
-                yield from (self._message(packet, message) for packet, message in run if message is not None)
-            else:
-                yield from self._reports(packet for packet, _ in run)
+            for one in [[one] for one in run] if is_sip else [list(run)]:
+                if len(self.steps) >= MOST:
+                    self.left_out += len(one)
+                else:
+                    yield from self._steps(one)
+
+    def _steps(self, seen: list[Seen]) -> Iterator[Step]:
+        """Of one message, or of RTCP without a message between."""
+        packet, message = seen[0]
+        if message is None:
+            yield from self._reports(packet for packet, _ in seen)
+        else:
+            yield self._message(packet, message)
 
     def _message(self, packet: Packet, message: SipMessage) -> Step:
         source, target = self._participants.column(packet.src), self._participants.column(packet.dst)
@@ -127,8 +134,8 @@ class _Drawing:
         self._copies[packet[1:]] = copy
         leg = self.legs.setdefault(message.call_id, len(self.legs))
         change = self._holding.change(message, source, len(self.steps))
-        summary = " · ".join(filter(None, self._summary(packet, message)))
-        label = _label(message)
+        summary = " · ".join(filter(None, self._summary(packet, message)))[:_LONGEST]
+        label = _label(message)[:_LONGEST]
         return Step(packet.at_us, None, source, target, _outcome(message), label, summary, copy, leg, change, (packet,))
 
     def _reports(self, packets: Iterable[Packet]) -> Iterator[Step]:

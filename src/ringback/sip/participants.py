@@ -11,6 +11,7 @@ from ringback.sip.order import Seen
 from ringback.sip.packet import Endpoint
 
 MOST = 12
+_LONGEST = 100  # characters of a name
 _STREAMS = frozenset({"TCP", "TLS", "WS", "WSS", "SCTP"})
 _VIA = re.compile(rb"(?:^|\n)(?:via|v)[ \t]*:([^\r\n]*)", re.I)
 _BUILD = re.compile(r"\+\S+")
@@ -44,7 +45,7 @@ class _Facts:
         if not self.agents:
             return Participant(number or role.capitalize() or "Unknown", role if number else "", self._address())
         ((agent, _),) = self.agents.most_common(1)
-        return Participant(_BUILD.sub("", agent), f"{role} {number}".strip(), self._address())
+        return Participant(_BUILD.sub("", agent)[:_LONGEST], f"{role} {number}".strip(), self._address())
 
     def _role(self) -> str:
         if self.forwards:
@@ -57,7 +58,7 @@ class _Facts:
 
     def _number(self, role: str) -> str:
         numbers = {"caller": self.asks, "callee": self.is_asked}.get(role, {})
-        return next(iter(numbers.values()), "")
+        return next(iter(numbers.values()), "")[:_LONGEST]
 
     def _address(self) -> str:
         """Several ports of one address are its connections."""
