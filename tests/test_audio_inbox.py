@@ -123,7 +123,7 @@ def test_broken_audio_is_marked_and_blocks_nothing(api: Api, tmp_path: Path) -> 
     assert "not readable as audio" in broken["error"]
     assert job_states(api) == []
     pass_time(api, 10 * HOUR_S)
-    encode.sweep(api.services.database, api.services.clock())
+    queue.try_again(api.services.database, [encode.KIND], api.services.clock())
     api.run_jobs()
     assert entries(api) == [("noise.wav", "broken")]
     scraper = replace(api.nobody, headers={"authorization": "Bearer metrics-secret"})
@@ -179,13 +179,13 @@ def test_while_the_object_store_is_away_it_waits_however_long(api: Api, settings
     assert entries(api) == [("tone.wav", "waiting")]
     for _ in range(3):  # one try an hour
         pass_time(api, HOUR_S + 200)
-        assert encode.sweep(api.services.database, api.services.clock()) == 1
+        assert queue.try_again(api.services.database, [encode.KIND], api.services.clock()) == 1
         api.run_jobs()
         assert job_states(api) == [("encode_audio", "dead")]
     away.rename(folder)
-    assert encode.sweep(api.services.database, api.services.clock()) == 0
+    assert queue.try_again(api.services.database, [encode.KIND], api.services.clock()) == 0
     pass_time(api, HOUR_S + 200)
-    encode.sweep(api.services.database, api.services.clock())
+    queue.try_again(api.services.database, [encode.KIND], api.services.clock())
     api.run_jobs()
     assert entries(api) == job_states(api) == []
     assert len(blobs(api)) == 1

@@ -8,9 +8,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Text
 
+from ringback.blobs import BlobsUnavailable
+from ringback.jobs import queue
+from ringback.jobs.kinds import UNTIL_DONE
 from ringback.store import messages, rows, schema
 from ringback.store.traces import TRACES
 from tests.api import Api
+from tests.clock import TestClock
 from tests.conftest import POSTGRES
 from tests.test_cdrs import call
 from tests.test_holds import added, ids_of, inserted, monitor, placed
@@ -242,6 +246,27 @@ def test_a_job_that_was_given_up_names_nobody(api: Api) -> None:
     inserted(api, "jobs", **job, **times)
     assert asked(api, number=BOB)["certificate"]["redacted"] == {"jobs": 1}
     assert naming(api, BOB) == []
+
+
+def test_the_audio_goes_also_when_its_store_was_away_for_long(api: Api, clock: TestClock) -> None:
+    key = f"{api.acme}/monitors/1.mp3"
+    api.services.blobs.put(key, b"audio")
+    (mine,) = added(api, call(AT, src=BOB))
+    inserted(api, "monitors", duration=1, size=5, timestamp=AT, blob_key=key, source_key="s", cdr_id=mine)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(api.services.blobs, "delete", away)
+        asked(api, number=BOB)
+        for _ in range(queue.ATTEMPTS):
+            clock.advance(100)
+            api.run_jobs()
+    clock.advance(queue.AGAIN_S + 100)
+    assert queue.try_again(api.services.database, UNTIL_DONE, clock()) == 1
+    api.run_jobs()
+    assert list(api.services.blobs.list()) == []
+
+
+def away(_: str) -> None:
+    raise BlobsUnavailable("away")
 
 
 def test_the_totals_of_lists_stay_right(api: Api) -> None:

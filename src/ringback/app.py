@@ -15,8 +15,8 @@ from ringback.collect.collector import Collector
 from ringback.errors import RingbackError, UsageError
 from ringback.identity.idle import IdleTokens
 from ringback.identity.sweep import sweep
-from ringback.jobs import encode, exports, retain
-from ringback.jobs.kinds import MAILS, kinds
+from ringback.jobs import exports, queue, retain
+from ringback.jobs.kinds import MAILS, UNTIL_DONE, kinds
 from ringback.jobs.worker import Workers
 from ringback.metrics import Metrics
 from ringback.resources import ENDPOINTS
@@ -123,7 +123,7 @@ def _flush_until(stop: threading.Event, services: Services) -> None:
             _tried(services.database.settle)
         if flushes % FLUSHES_PER_SWEEP == 0:
             _tried(lambda: sweep(services.database, services.clock()))
-            _tried(lambda: encode.sweep(services.database, services.clock()))
+            _tried(lambda: queue.try_again(services.database, UNTIL_DONE, services.clock()))
             _tried(lambda: exports.sweep(services.database, services.clock()))
             _tried(lambda: retain.plan(services.database, services.clock()))
     _tried(flush)

@@ -19,12 +19,11 @@ from ringback.media.audio import SUFFIXES, BrokenAudio, timeout_s
 from ringback.media.encoder import Encoder
 from ringback.services import Services
 from ringback.store import inbox, rows, schema
-from ringback.store.database import Database, Db, Taken
+from ringback.store.database import Db, Taken
 from ringback.store.inbox import Entry
 
 KIND = "encode_audio"
 RESERVED_S = 3_600
-AGAIN_S = 3_600
 
 
 def take_in(
@@ -99,13 +98,6 @@ def again(db: Db, entry: Entry, now: int) -> None:
     if not db.all(f"SELECT 1 FROM jobs WHERE {there}", bound):
         args = {"shelf": entry.shelf, "row_id": entry.row["id"], "blob_key": entry.blob_key}
         _enqueue(db, now, entry.customer_id, entry.id, args)
-
-
-def sweep(database: Database, now: int) -> int:
-    """What was given up over an hour ago is tried once more; returns how many entries that are."""
-    sql = "UPDATE jobs SET state = 'waiting', attempts = :attempts WHERE kind = :kind AND state = 'dead' AND run_at <= :at"
-    bound = {"kind": KIND, "attempts": queue.ATTEMPTS - 1, "at": now - AGAIN_S}
-    return database.write(lambda db: db.run(sql, bound))
 
 
 def remove(db: Db, customer_id: int, entry_ids: Sequence[int]) -> None:

@@ -13,6 +13,10 @@ from ringback.rest.endpoint import Endpoint
 MAILS: Mapping[str, Run] = {mails.CODE: mails.send_code, mails.RESET: mails.send_reset}
 """Somebody waits for them in front of a login."""
 
+UNTIL_DONE = (drop_blobs.KIND, wipes.KIND, erase.KIND, delete_customer.KIND, encode.KIND, rerate.KIND)
+"""Never given up for good. What else there is has another end: a mail is too late, an export says that it failed, retention
+is planned anew."""
+
 
 def kinds(endpoints: Iterable[Endpoint]) -> Mapping[str, Run]:
     """What each kind of job does; wipes know their collections from the rows of the API."""

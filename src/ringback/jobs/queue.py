@@ -2,20 +2,21 @@
 
 A job that runs holds a lease, which its worker renews; when the process dies the lease ends and another worker takes the
 job up again. So work is done in steps that can be repeated. A finished job has no row; one that failed five times stays as
-`dead` with its error, for the administrator.
+`dead` with its error, for the administrator; what must be done all the same is tried again once an hour.
 """
 
 import json
 import random
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ringback.store import rows, schema
-from ringback.store.database import Db, first, value
+from ringback.store.database import Database, Db, first, value
 
 LEASE_S = 15
 ATTEMPTS = 5
+AGAIN_S = 3_600
 WAITING, RUNNING, DEAD = "waiting", "running", "dead"
 
 
@@ -148,3 +149,10 @@ def fail(db: Db, job: Job, error: str, now: int) -> bool:
     state = DEAD if dead else WAITING
     db.run(sql, {"state": state, "error": error[:1000], "at": now + int(delay_s), "id": job.id})
     return dead
+
+
+def try_again(database: Database, kinds: Iterable[str], now: int) -> int:
+    """What was given up over an hour ago is tried once more; returns how many jobs that are."""
+    sql = "UPDATE jobs SET state = 'waiting', attempts = :attempts WHERE state = 'dead' AND run_at <= :at AND kind = :kind"
+    bound = {"attempts": ATTEMPTS - 1, "at": now - AGAIN_S}
+    return database.write(lambda db: sum(db.run(sql, {**bound, "kind": kind}) for kind in kinds))
