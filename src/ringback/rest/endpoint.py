@@ -105,8 +105,6 @@ class Endpoint:
     """What the query may and must have, for operations that are no list: `Call.parameters` reads it."""
     takes: str = ""
     """The media type of a body that is neither JSON nor audio."""
-    needs: Mapping[str, str] = field(default_factory=dict)
-    """Query parameters of its own that cannot be left out: what each is."""
     work: Work = Work.READ
     resource: Resource | None = None
     """The resource of the record that `{id}` or `{ids}` names, or of the collection."""

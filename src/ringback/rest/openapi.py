@@ -216,11 +216,6 @@ def _path_schema(name: str) -> dict[str, Any]:
 
 
 def _query_parameters(row: Endpoint) -> list[dict[str, Any]]:
-    if row.needs:
-        return [
-            {"name": name, "in": "query", "required": True, "description": text, "schema": {"type": "string"}}
-            for name, text in row.needs.items()
-        ]
     if row.resource is None:
         return []
     if isinstance(row, WipeEndpoint):

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from ringback.calls.numbers import digits
 from ringback.calls.rating import LONGEST_PREFIX, MAX_STEP_S, MICRO, parsed_price
-from ringback.errors import REQUIRED, Fault, Invalid, NotFound
+from ringback.errors import Fault, Invalid, NotFound
 from ringback.jobs import rerate
 from ringback.record import (
     Check,
@@ -67,6 +67,12 @@ class RatePatch(Patch):
     price: ByMinute
     minimum_s: Minimum | UnsetType = UNSET
     increment_s: Increment | UnsetType = UNSET
+
+
+class QuoteParameters(Patch):
+    number: Annotated[
+        RequiredName, Meta(description="as it is dialled in the customer's country, or with + and the country's code")
+    ]
 
 
 class Quote(Record):
@@ -135,10 +141,10 @@ def _micro(price: float) -> int:
 
 def _quote(call: Call) -> replies.Reply:
     """NotFound where the deck has no rate for the number."""
-    text = dict(call.params).get("number", "")
-    number = digits(text, accounts.country_of(call.db, call.customer_id))
+    given = call.parameters(QuoteParameters).number
+    number = digits(given, accounts.country_of(call.db, call.customer_id))
     if number is None:
-        raise Invalid(faults=[Fault("number", "This is no number of the public network." if text else REQUIRED)])
+        raise Invalid(faults=[Fault("number", "This is no number of the public network.")])
     found = store.deck_for(call.db, call.customer_id, [number]).find(number)
     if found is None:
         raise NotFound(f"There is no rate for {number}.")
@@ -167,7 +173,7 @@ ENDPOINTS = (
         _quote,
         Shape.ITEM,
         answer=Quote,
-        needs={"number": "as it is dialled in the customer's country, or with + and the country's code"},
+        parameters=QuoteParameters,
         closed_by=frozenset({Policy.BILLING_DISABLED}),
     ),
     Endpoint(
