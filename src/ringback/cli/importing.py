@@ -105,6 +105,8 @@ def _started(importer: Importer, path: str, services: Services, customer_id: int
     bar = Bar()
     try:
         if not _URL.match(path):
+            if not Path(path).exists():
+                raise UsageError(f"There is no {path}.")
             return importer.run(services, customer_id, Path(path), options, bar)
         if importer.from_url is None:
             raise UsageError(f"{importer.kind} is imported from a file or a folder, not from a URL.")

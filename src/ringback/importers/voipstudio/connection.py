@@ -94,6 +94,7 @@ class Connection:
         self._token = ""
         self._renewed: Callable[[], str] | None = None
         self._http: http.client.HTTPConnection | None = None
+        self._met = False
 
     def use(self, token: str, renewed: Callable[[], str] | None = None) -> None:
         """`renewed` gives another token once this one has died."""
@@ -164,6 +165,7 @@ class Connection:
         try:
             connection.request(method, self.origin.base + path, body, self._headers())
             answer = connection.getresponse()
+            self._met = True
             if answer.status in _AGAIN:
                 raise _Later(f"it answers {answer.status}", _retry_after(answer))
             yield answer
@@ -175,6 +177,8 @@ class Connection:
                 raise _Later(f"an answer takes over {deadline_s:g} s") from None
             if isinstance(error, Broken):
                 raise
+            if not self._met:
+                raise Unavailable(f"{self.origin.host} cannot be reached: {error}. Check the URL.") from None
             raise _Later(str(error) or type(error).__name__) from None
         finally:
             watchdog.cancel()
