@@ -10,7 +10,7 @@ import pytest
 from ringback.calls.rating import Rate
 from ringback.errors import UsageError
 from ringback.importers import Summary, rates
-from ringback.importers.headed import Unusable
+from ringback.importers.importer import Unusable
 from ringback.importers.rates import prefixes_of
 from ringback.store import rates as store
 from tests.api import Api

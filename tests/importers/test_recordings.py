@@ -1,11 +1,18 @@
 """Folders of audio into recordings and voice messages."""
 
+import errno
+import os
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from ringback.importers.reservations import RESERVED_S
+from ringback.media.audio import content_hash
 from ringback.store import cdrs
 from tests.api import Api
 from tests.importers.master_csv import inbound, line, run, written
@@ -94,6 +101,30 @@ def test_what_cannot_be_used_is_told_and_stops_nothing(api: Api, tmp_path: Path)
     assert "1700000000.1" in reasons["2"]
     assert "link" in reasons["4"]
     assert len(blobs(api)) == 1
+
+
+def test_what_may_not_be_read_is_told_and_stops_nothing(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tests may run as root, who may read everything."""
+    call(api, tmp_path)
+    folder = folder_of(tmp_path)
+    locked = tone(folder / f"1-{UNIQUEID}.wav", hz=(300,))
+    tone(folder / f"2-{UNIQUEID}.wav")
+    (folder / "closed").mkdir()
+
+    def allowed(path: Any, known: Callable[[Any], Any]) -> Any:
+        if Path(path) in (locked, folder / "closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return known(path)
+
+    monkeypatch.setattr("ringback.importers.recordings.content_hash", partial(allowed, known=content_hash))
+    monkeypatch.setattr("os.scandir", partial(allowed, known=os.scandir))
+    summary = run(api, "recordings", folder)
+    assert (summary.read, summary.new) == (2, 1)
+    assert sorted((each.where, each.reason) for each in summary.refused) == [
+        (str(each), "it cannot be read: Permission denied") for each in (locked, folder / "closed")
+    ]
 
 
 def test_a_folder_with_nothing_to_read_is_refused(api: Api, tmp_path: Path) -> None:

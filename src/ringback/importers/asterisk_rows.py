@@ -10,12 +10,11 @@ Nothing here knows users or the database.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from hashlib import blake2b
 from operator import itemgetter
 
 from ringback.calls import numbers
-from ringback.importers.call_rows import CallRow
+from ringback.importers.call_rows import CallRow, party
 from ringback.importers.csv_records import RAW_LIMIT_BYTES, Readable, Record, Refused, miscounted, read
 from ringback.importers.importer import Options
 from ringback.importers.wall_clock import WallClock
@@ -233,9 +232,9 @@ class Reader:
             ended_at,
             duration_s,
             billsec,
-            _party(src or number or "", country, prefix),
+            party(src or number or "", country, prefix),
             name,
-            _party(dst, country, prefix),
+            party(dst, country, prefix),
             clid or None,
             endpoint_of(channel),
             endpoint_of(dstchannel),
@@ -365,8 +364,3 @@ def _outcome(word: str, app: str, warnings: list[str]) -> tuple[str, str]:
     if outcome[0] == "CONNECTED" and app.lower() in _MAILBOXES:
         return "VM", outcome[1]
     return outcome
-
-
-@lru_cache(maxsize=32_768)
-def _party(text: str, country: str | None, outside_prefix: str) -> str | None:
-    return numbers.dialled(text, country, outside_prefix) or numbers.normal(text) or None

@@ -106,7 +106,7 @@ def audio_files(folder: Path, summary: Summary) -> list[Path]:
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder.")
     found = []
-    for place, folders, names in os.walk(folder):
+    for place, folders, names in os.walk(folder, onerror=lambda fault: _refuse(fault, summary)):
         audio = [name for name in names if Path(name).suffix.lower() in SUFFIXES]
         for each in (Path(place) / name for name in folders + audio):
             if each.is_symlink():
@@ -116,6 +116,15 @@ def audio_files(folder: Path, summary: Summary) -> list[Path]:
             elif not each.is_dir():
                 summary.refuse(str(each), "no regular file")
     return sorted(found)
+
+
+def _refuse(fault: OSError, summary: Summary) -> None:
+    summary.refuse(str(fault.filename), reason_of(fault))
+
+
+def reason_of(fault: Exception) -> str:
+    """What is wrong with a file, in a sentence: one that cannot be read is not the end of the others."""
+    return f"it cannot be read: {fault.strerror}" if isinstance(fault, OSError) else str(fault)
 
 
 def refuse_nothing(files: Sequence[Path], folder: Path, what: str, summary: Summary) -> None:

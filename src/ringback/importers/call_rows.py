@@ -8,6 +8,7 @@ leg is the root, the others hang on it, whichever comes first.
 import gc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
@@ -60,6 +61,12 @@ class CallRow(NamedTuple):
     dst_codec: str | None = None
     second_leg: bool = False
     repeats: bool = False
+
+
+@lru_cache(maxsize=32_768)
+def party(text: str, country: str | None, outside_prefix: str) -> str | None:
+    """What stands in `src` and `dst` for what the PBX wrote; None for nothing."""
+    return numbers.dialled(text, country, outside_prefix) or numbers.normal(text) or None
 
 
 class Direction(NamedTuple):

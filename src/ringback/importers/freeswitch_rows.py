@@ -9,11 +9,10 @@ Nothing here knows users or the database.
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from hashlib import blake2b
 
 from ringback.calls import numbers
-from ringback.importers.call_rows import CallRow
+from ringback.importers.call_rows import CallRow, party
 from ringback.importers.importer import Options
 from ringback.importers.wall_clock import WallClock
 from ringback.sip.causes import Q850
@@ -151,7 +150,7 @@ class Reader:
         )
 
     def _party(self, text: str) -> str | None:
-        return _party(text, self._country, self._prefix)
+        return party(text, self._country, self._prefix)
 
     def _instants(self, leg: Leg, warnings: list[str]) -> tuple[int, int | None, int]:
         """start, answer, end. A file without the start begins with the answer, else with the end."""
@@ -275,8 +274,3 @@ def _is_human(leg: Leg, context: str, *, second: bool) -> bool:
 def _digest(leg: Leg) -> str:
     said = "\x1f".join(f"{name}={text}" for name, text in sorted(leg.items()))
     return blake2b(said.encode("utf-8", "replace"), digest_size=16).hexdigest()
-
-
-@lru_cache(maxsize=32_768)
-def _party(text: str, country: str | None, outside_prefix: str) -> str | None:
-    return numbers.dialled(text, country, outside_prefix) or numbers.normal(text) or None

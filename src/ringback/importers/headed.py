@@ -12,15 +12,11 @@ from typing import NamedTuple
 from ringback.errors import REQUIRED, Fault, UsageError
 from ringback.importers.csv_records import RECORD_LIMIT_BYTES, Readable, Record, Refused
 from ringback.importers.csv_records import read as read_records
-from ringback.importers.importer import Options, Progress, Summary, watched
+from ringback.importers.importer import Options, Progress, Summary, Unusable, watched
 
 MAX_COLUMNS = 1_000
 _DELIMITERS = ",;\t"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-
-
-class Unusable(Exception):
-    """A row that cannot be stored; the text says why."""
 
 
 class Row(NamedTuple):

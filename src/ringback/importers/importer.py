@@ -25,6 +25,10 @@ class Refusal:
     raw: bytes | None = None
 
 
+class Unusable(Exception):
+    """A row or file that cannot be stored; the text says why."""
+
+
 Told = Callable[[Refusal], None]
 """Whoever hears of every refusal, as it happens."""
 

@@ -15,8 +15,8 @@ from ringback.calls.numbers import clean
 from ringback.calls.rating import LONGEST_PREFIX, MAX_STEP_S, Rate, parsed_price
 from ringback.importers import headed
 from ringback.importers.csv_records import Refused
-from ringback.importers.headed import Row, Unusable
-from ringback.importers.importer import Importer, Options, Progress, Summary, watched
+from ringback.importers.headed import Row
+from ringback.importers.importer import Importer, Options, Progress, Summary, Unusable, watched
 from ringback.services import Services
 from ringback.store import rates as store
 

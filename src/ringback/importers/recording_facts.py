@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ringback.calls import numbers
+from ringback.importers.importer import Unusable
 from ringback.importers.wall_clock import WallClock
 from ringback.record import time_value
 
@@ -22,10 +23,6 @@ _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12
 _FREEPBX = re.compile(r"[a-z]+-([^-]*)-([^-]*)-(\d{4})(\d\d)(\d\d)-(\d\d)(\d\d)(\d\d)(?:-.*)?", re.ASCII)
 _BEFORE_S, _AFTER_S = 60, 5  # a menu may come before the recording; clocks differ
 _KEYS = frozenset({"uniqueid", "src", "dst", "start", "ext", "user"})
-
-
-class Unusable(Exception):
-    """The JSON file beside a recording cannot be used; the text says why."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ringback.calls import numbers
-from ringback.importers.audio import Keeper, audio_files, refuse_nothing
-from ringback.importers.importer import Importer, Options, Progress, Summary
-from ringback.importers.recording_facts import Facts, Unusable, facts
+from ringback.importers.audio import Keeper, audio_files, refuse_nothing, reason_of
+from ringback.importers.importer import Importer, Options, Progress, Summary, Unusable
+from ringback.importers.recording_facts import Facts, facts
 from ringback.importers.wall_clock import WallClock
 from ringback.media.audio import content_hash
 from ringback.media.encoder import Encoder
@@ -36,9 +36,11 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
         for file in files:
             summary.read += 1
             try:
-                keeper.keep(file, _row(services, customer_id, file, facts(file, clock), options))
-            except Unusable as fault:
-                summary.refuse(str(file), str(fault))
+                row = _row(services, customer_id, file, facts(file, clock), options)
+            except (Unusable, OSError) as fault:
+                summary.refuse(str(file), reason_of(fault))
+            else:
+                keeper.keep(file, row)
             progress.advance(1)
     return summary
 

@@ -13,8 +13,8 @@ import msgspec
 from ringback.calls import numbers
 from ringback.errors import Fault, Invalid
 from ringback.importers import headed
-from ringback.importers.headed import Row, Unusable
-from ringback.importers.importer import Importer, Options, Progress, Summary
+from ringback.importers.headed import Row
+from ringback.importers.importer import Importer, Options, Progress, Summary, Unusable
 from ringback.resources.customer import users
 from ringback.rest import bodies
 from ringback.services import Services

@@ -14,9 +14,9 @@ from typing import Any
 
 from ringback.calls import mailboxes, numbers
 from ringback.calls.mailboxes import FOLDERS, Folder
-from ringback.importers.audio import Keeper, refuse_nothing
+from ringback.importers.audio import Keeper, refuse_nothing, reason_of
 from ringback.importers.audio import audio_files as files_below
-from ringback.importers.importer import Importer, Options, Progress, Summary
+from ringback.importers.importer import Importer, Options, Progress, Summary, Unusable
 from ringback.media.audio import content_hash
 from ringback.media.encoder import Encoder
 from ringback.services import Services
@@ -35,10 +35,6 @@ HELP = (
 )
 
 
-class Unusable(Exception):
-    """The envelope of a message says too little; the text says what is missing."""
-
-
 def run(services: Services, customer_id: int, path: Path, options: Options, progress: Progress) -> Summary:
     summary = options.summary()
     messages = _messages(path, summary)
@@ -50,9 +46,11 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
         for audio in messages:
             summary.read += 1
             try:
-                keeper.keep(audio, _row(audio, who.extensions, options.country, summary))
-            except Unusable as fault:
-                summary.refuse(str(audio), str(fault))
+                row = _row(audio, who.extensions, options.country, summary)
+            except (Unusable, OSError) as fault:
+                summary.refuse(str(audio), reason_of(fault))
+            else:
+                keeper.keep(audio, row)
             progress.advance(1)
     return summary
 

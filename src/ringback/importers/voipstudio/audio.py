@@ -9,7 +9,7 @@ from sqlalchemy import Table
 
 from ringback.errors import Unavailable
 from ringback.importers import reservations
-from ringback.importers.headed import Unusable
+from ringback.importers.importer import Unusable
 from ringback.importers.voipstudio import ids, listing
 from ringback.importers.voipstudio.connection import NotServed
 from ringback.importers.voipstudio.copy import Columns, Copy, Read

@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy import Table
 
 from ringback.errors import Invalid
-from ringback.importers.headed import Unusable
-from ringback.importers.importer import Progress, Summary
+from ringback.importers.importer import Progress, Summary, Unusable
 from ringback.importers.voipstudio import ids
 from ringback.importers.voipstudio.connection import Connection
 from ringback.services import Services

@@ -9,7 +9,7 @@ from sqlalchemy import Table
 
 from ringback.errors import Invalid
 from ringback.importers import headed
-from ringback.importers.headed import Unusable
+from ringback.importers.importer import Unusable
 from ringback.importers.voipstudio import ids, listing
 from ringback.importers.voipstudio.copy import Columns, Copy
 from ringback.importers.voipstudio.ids import Parties

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Table
 
-from ringback.importers.headed import Unusable
+from ringback.importers.importer import Unusable
 from ringback.record import Attribute, Kind, Record, attributes, to_db
 from ringback.store.schema import columns as columns_of
 
