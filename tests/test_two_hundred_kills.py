@@ -154,7 +154,9 @@ class Killer:
             os.kill(child, signal.SIGKILL)  # its status is not read yet, so no other process has its number
         self._process.stdin.write("\n")
         self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        status = int(self._process.stdout.readline())
+        assert status in (0, signal.SIGKILL), f"{words} failed"
+        return status
 
 
 @pytest.fixture
