@@ -116,8 +116,7 @@ class Api:
 
     def cpu_s(self) -> float:
         """What the server has taken of it so far."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_s(self._process)
 
     def _answer(self, method: str, path: str, body: Any = None) -> HTTPResponse:
         text = None if body is None else json.dumps(body)
@@ -125,6 +124,12 @@ class Api:
         answer = self._connection.getresponse()
         assert answer.status < 300, (method, path, answer.status, answer.read()[:500])
         return answer
+
+
+def cpu_s(process: subprocess.Popen[bytes]) -> float:
+    """What a process has taken so far that has not been waited for."""
+    fields = Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def conditions(*each: tuple[str, str, Any]) -> str:
