@@ -371,6 +371,13 @@ def test_refused_lines_are_shown_with_their_reason_and_the_exit_code(
     assert result.returncode == 1
 
 
+def test_the_name_of_a_file_commands_no_terminal(settings: Settings, acme: Login, tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "a\x1b]0;title\x07\nrefused.wav").write_bytes(b"RIFF")
+    result = ringback(settings, "import", "recordings", str(tmp_path / "spool"))
+    assert "a\ufffd]0;title\ufffd\ufffdrefused.wav: no call has the uniqueid" in result.stdout
+
+
 def test_all_that_is_refused_can_be_had_in_a_file(settings: Settings, acme: Login, tmp_path: Path) -> None:
     path, file = tmp_path / "Master.csv", tmp_path / "refused.json"
     path.write_text('"only","three","columns"\n' * 30)

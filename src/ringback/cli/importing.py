@@ -143,6 +143,11 @@ def _print(summary: Summary) -> None:
     for warning in summary.warnings:
         console.out.print(f"taken, but: {warning}", markup=False)
     for refusal in summary.refused[:SHOWN]:
-        console.out.print(f"refused {refusal.where}: {refusal.reason}", markup=False)
+        console.out.print(_printable(f"refused {refusal.where}: {refusal.reason}"), markup=False)
     if summary.refused_in_all > SHOWN:
         console.out.print(f"… and {summary.refused_in_all - SHOWN} more")
+
+
+def _printable(text: str) -> str:
+    """Names of files may hold line ends, and commands for a terminal."""
+    return "".join(each if each.isprintable() else "\ufffd" for each in text)

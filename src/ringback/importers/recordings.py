@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ringback.calls import numbers
-from ringback.importers.audio import Keeper, audio_files, refuse_nothing, reason_of
+from ringback.importers.audio import Keeper, audio_files, reason_of, refuse_nothing
 from ringback.importers.importer import Importer, Options, Progress, Summary, Unusable
 from ringback.importers.recording_facts import Facts, facts
 from ringback.importers.wall_clock import WallClock

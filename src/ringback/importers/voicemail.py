@@ -14,7 +14,7 @@ from typing import Any
 
 from ringback.calls import mailboxes, numbers
 from ringback.calls.mailboxes import FOLDERS, Folder
-from ringback.importers.audio import Keeper, refuse_nothing, reason_of
+from ringback.importers.audio import Keeper, reason_of, refuse_nothing
 from ringback.importers.audio import audio_files as files_below
 from ringback.importers.importer import Importer, Options, Progress, Summary, Unusable
 from ringback.media.audio import content_hash
