@@ -18,6 +18,7 @@ from ringback.store import migrate
 from tests.api import Api
 from tests.clock import TestClock
 from tests.people import give_password
+from tests.process import COMMAND, Login, Process, login
 from tests.smtp import Mailbox, mailbox
 
 logs.configure("warning")
@@ -94,3 +95,35 @@ def mailing(start: Callable[..., Api], mails: Mailbox) -> Api:
     api = start(smtp_url=mails.url, mail_from="Ringback <ringback@pbx.example>")
     give_password(api, api.ann, api.bob)
     return api
+
+
+# -- the server as a process of its own: see `tests/process.py`
+
+
+@pytest.fixture
+def acme(settings: Settings) -> Login:
+    """A customer of the database, and a token of its administrator."""
+    return login(settings)
+
+
+@pytest.fixture
+def services(settings: Settings, acme: Login) -> Iterator[Services]:
+    """The same database, opened beside the server."""
+    services = composition.open_services(settings)
+    yield services
+    services.database.close()
+
+
+@pytest.fixture
+def begin(settings: Settings) -> Iterator[Callable[..., Process]]:
+    """Starts `ringback serve` on the test's database: `begin(RINGBACK_TRUSTED_PROXIES="127.0.0.1")`."""
+    begun: list[Process] = []
+
+    def start(*command: str, **environment: str) -> Process:
+        begun.append(Process(command or (*COMMAND, "serve", "--port", "0"), settings, **environment))
+        return begun[-1]
+
+    yield start
+    for each in begun:
+        each.popen.kill()
+        each.popen.wait()

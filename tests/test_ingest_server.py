@@ -12,27 +12,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ringback import app as composition
 from ringback.identity import tokens
 from ringback.services import Services
 from ringback.settings import BASE_PATHS, Settings
 from tests.media.sounds import tone
-from tests.process import COMMAND, Login, Process, login
+from tests.process import Login, Process
 
 MIB = 1 << 20
 WAV = {"Content-Type": "audio/wav"}
-
-
-@pytest.fixture
-def acme(settings: Settings) -> Login:
-    return login(settings)
-
-
-@pytest.fixture
-def services(settings: Settings, acme: Login) -> Iterator[Services]:
-    services = composition.open_services(settings)
-    yield services
-    services.database.close()
 
 
 @pytest.fixture
@@ -42,20 +29,6 @@ def token(services: Services, acme: Login) -> str:
             db, acme.customer_id, acme.user_id, kind=tokens.INGEST, expiry_s=None, now=services.clock(), name="pbx"
         )
     )[0]
-
-
-@pytest.fixture
-def begin(settings: Settings) -> Iterator[Callable[[], Process]]:
-    begun: list[Process] = []
-
-    def start() -> Process:
-        begun.append(Process((*COMMAND, "serve", "--port", "0"), settings))
-        return begun[-1]
-
-    yield start
-    for each in begun:
-        each.popen.kill()
-        each.popen.wait()
 
 
 def most_memory(server: Process) -> int:

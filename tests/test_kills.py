@@ -5,48 +5,20 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import httpx
-import pytest
 
-from ringback import app as composition
 from ringback.identity import tokens
 from ringback.services import Services
-from ringback.settings import BASE_PATHS, Settings
+from ringback.settings import BASE_PATHS
 from ringback.store import cdrs
-from tests.process import COMMAND, Login, Process, login
+from tests.process import Login, Process
 from tests.test_cdrs import call
 
 LOTS, LINES = 80, 20
 KILLS = 6
-
-
-@pytest.fixture
-def acme(settings: Settings) -> Login:
-    return login(settings)
-
-
-@pytest.fixture
-def services(settings: Settings, acme: Login) -> Iterator[Services]:
-    services = composition.open_services(settings)
-    yield services
-    services.database.close()
-
-
-@pytest.fixture
-def begin(settings: Settings) -> Iterator[Callable[[], Process]]:
-    begun: list[Process] = []
-
-    def start() -> Process:
-        begun.append(Process((*COMMAND, "serve", "--port", "0"), settings))
-        return begun[-1]
-
-    yield start
-    for each in begun:
-        each.popen.kill()
-        each.popen.wait()
 
 
 class Sender:

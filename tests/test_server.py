@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,27 +17,12 @@ from ringback import app as composition
 from ringback.settings import BASE_PATHS, Settings
 from ringback.store import rows, schema
 from ringback.store.database import Db, value
-from tests.process import COMMAND, WAIT_S, Login, Process, login
+from tests.process import COMMAND, WAIT_S, Login, Process
 
 PING = f"GET {BASE_PATHS[0]}/ping HTTP/1.1\r\nHost: x\r\n\r\n".encode()
 HEAD_LIMIT = 64 * 1024
 
 Starter = Callable[..., Process]
-
-
-@pytest.fixture
-def begin(settings: Settings) -> Iterator[Starter]:
-    """Starts `ringback serve` on the test's database: `begin(RINGBACK_TRUSTED_PROXIES="127.0.0.1")`."""
-    begun: list[Process] = []
-
-    def start(*command: str, **environment: str) -> Process:
-        begun.append(Process(command or (*COMMAND, "serve", "--port", "0"), settings, **environment))
-        return begun[-1]
-
-    yield start
-    for each in begun:
-        each.popen.kill()
-        each.popen.wait()
 
 
 @pytest.fixture
@@ -48,11 +33,6 @@ def begin_held(begin: Starter, settings: Settings) -> Callable[..., Process]:
         return begin(COMMAND[0], "-m", "tests.served", settings.data_dir, settings.database, str(patience_s))
 
     return start
-
-
-@pytest.fixture
-def acme(settings: Settings) -> Login:
-    return login(settings)
 
 
 def all_of(connection: socket.socket) -> bytes:
