@@ -8,6 +8,7 @@ from ringback.errors import Fault, Invalid
 from ringback.identity import challenges, passwords, throttle, tokens
 from ringback.services import Services
 from ringback.store import audit, rows, schema
+from ringback.store.accounts import full_name
 from ringback.store.database import Db, Row, first, folded
 
 _SELECT = """
@@ -32,7 +33,7 @@ class Account:
 
     @property
     def name(self) -> str:
-        return " ".join(part for part in (self.first_name, self.last_name) if part) or self.email
+        return full_name(self.first_name, self.last_name) or self.email
 
     @property
     def personal(self) -> Sequence[str | None]:

@@ -10,6 +10,7 @@ from typing import Any
 from ringback.errors import BadCredentialsHeader, Unauthorized
 from ringback.identity.idle import IdleTokens
 from ringback.rest.access import Caller, policies_of, strongest
+from ringback.store.accounts import full_name
 from ringback.store.database import Db, first
 
 SESSION_IDLE_S = 30 * 60
@@ -114,7 +115,7 @@ def _caller(row: Sequence[Any], token_hash: str, *, brings_calls: bool) -> Calle
     return Caller(
         customer_id=customer_id,
         user_id=user_id,
-        name=" ".join(part for part in (first_name, last_name) if part) or email,
+        name=full_name(first_name, last_name) or email,
         role=strongest(json.loads(roles)),
         is_root=bool(is_root),
         policies=frozenset() if is_root or not policies else policies_of(policies.split("\n")),

@@ -41,6 +41,11 @@ def country_of(db: Db, customer_id: int) -> str | None:
     return country
 
 
+def full_name(first_name: str | None, last_name: str | None) -> str | None:
+    """As it is shown; None for nobody who is named."""
+    return " ".join(filter(None, (first_name, last_name))) or None
+
+
 def create_user(
     db: Db,
     customer_id: int,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from ringback.calls import numbers
+from ringback.store.accounts import full_name
 from ringback.store.database import Db
 
 CONTACT = "contact:"
@@ -28,7 +29,7 @@ def parties(db: Db, customer_id: int, country: str | None) -> Parties:
     queues = db.all("SELECT id, number, name FROM queues WHERE customer_id = :customer ORDER BY id", bound)
     return Parties(
         extensions={ext: user_id for user_id, ext, _, _ in users if ext},
-        user_names={user_id: name for user_id, _, *names in users if (name := _joined(names))},
+        user_names={user_id: name for user_id, _, first, last in users if (name := full_name(first, last))},
         contacts=_contacts(db, customer_id, country),
         queues={number: (f"Queue{queue_id}", name) for queue_id, number, name in queues if number},
     )
@@ -44,7 +45,7 @@ def _contacts(db: Db, customer_id: int, country: str | None) -> dict[str, tuple[
     found: dict[str, tuple[str, str | None]] = {}
     for contact_id, first, last, company, *written in db.all(sql, {"customer": customer_id}):
         for number in filter(None, written):
-            found.setdefault(_key(number, country), (f"{CONTACT}{contact_id}", _joined((first, last)) or company))
+            found.setdefault(_key(number, country), (f"{CONTACT}{contact_id}", full_name(first, last) or company))
     return found
 
 
@@ -52,10 +53,6 @@ def _contacts(db: Db, customer_id: int, country: str | None) -> dict[str, tuple[
 def _key(number: str, country: str | None) -> str:
     """Kept, because programs that bring calls in one by one ask for the same contacts each time."""
     return numbers.digits(number, country) or numbers.normal(number)
-
-
-def _joined(names: Iterable[str | None]) -> str | None:
-    return " ".join(filter(None, names)) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def holidays(given: list[str]) -> list[str]:
 def zone(name: str) -> str:
     try:
         ZoneInfo(name)
-    except (KeyError, OSError):
+    except (KeyError, ValueError, OSError):
         raise ValueError("there is no such time zone") from None
     return name
 

@@ -289,7 +289,7 @@ def _delete(call: Call) -> replies.Reply:
     for statement in _BELONGINGS:
         call.db.run(statement, bound)
     rows.delete(call.db, schema.users, call.customer_id, [user_id])
-    call.audit("delete", "User", user_id, name=" ".join(filter(None, (user.first_name, user.last_name))))
+    call.audit("delete", "User", user_id, name=accounts.full_name(user.first_name, user.last_name))
     return replies.empty()
 
 
