@@ -44,9 +44,6 @@ class Trace:
     def owned_by(self, someone: Person, row: Sequence[Any]) -> bool:
         return any(map(someone.is_in, row[: len(self.owners)]))
 
-    def mentioning(self, someone: Person, row: Sequence[Any]) -> bool:
-        return any(map(someone.is_in, row[len(self.owners) :]))
-
 
 _PARTIES = ("src", "dst")
 _BARE = frozenset({*_PARTIES, "called", "caller", "dialled", "from", "to"})
