@@ -21,7 +21,19 @@ from tests.conftest import POSTGRES
 from tests.process import COMMAND, Login, Process, login, ringback
 
 DATA = Path(__file__).parent.parent / "src/ringback/demo/data"
-COMMANDS = ("serve", "demo", "migrate", "import", "doctor", "config", "routes", "backup", "verify-backup", "restore", "retain")
+COMMANDS = (
+    "serve",
+    "demo",
+    "migrate",
+    "import",
+    "doctor",
+    "config",
+    "routes",
+    "backup",
+    "verify-backup",
+    "restore",
+    "retain",
+)
 NO_COUNTRY = "--country: there is no country '{}'; write the two letters of ISO 3166, such as GB."
 GROUPS = (
     "customer create",

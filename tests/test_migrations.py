@@ -54,9 +54,7 @@ def test_an_older_database_keeps_its_rows(tmp_path: Path, database_url: str) -> 
     migrate.upgrade(url, "0001")
     with engine.begin() as connection:
         connection.execute(sa.text("INSERT INTO customers (id, name, created_at) VALUES (1, 'Acme', 0)"))
-        connection.execute(
-            sa.text("INSERT INTO usergroup_users (customer_id, usergroup_id, user_id) VALUES (1, 2, 3)")
-        )
+        connection.execute(sa.text("INSERT INTO usergroup_users (customer_id, usergroup_id, user_id) VALUES (1, 2, 3)"))
     with pytest.raises(UsageError, match="older schema"):
         migrate.check(url)
     assert migrate.upgrade(url) == ("0001", "0003")

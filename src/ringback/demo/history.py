@@ -160,7 +160,9 @@ def forgotten(services: Services, customer_id: int, someone: Person) -> None:
     }
 
     def work(db: Db) -> int | None:
-        return rows.insert(db, schema.erasures, customer_id, [row])[0] if _is_empty(db, customer_id, "erasures") else None
+        return (
+            rows.insert(db, schema.erasures, customer_id, [row])[0] if _is_empty(db, customer_id, "erasures") else None
+        )
 
     erasure_id = services.database.write(work)
     if erasure_id is not None:
