@@ -6,7 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import psycopg
+import pytest
 
+from ringback.backups.place import Place
 from ringback.settings import Settings
 from tests.backups.installation import Installation
 from tests.conftest import POSTGRES
@@ -51,6 +53,16 @@ def test_a_person_who_was_forgotten_does_not_come_back(acme: Installation, setti
     assert select(acme.target, "SELECT state, kind, user_name FROM erasures") == [("done", "number", "restore")]
     assert len(list((elsewhere / "blobs").rglob("*.mp3"))) == 1
     assert ringback(restored, "doctor").returncode == 0
+
+
+def test_a_snapshot_is_not_complete_before_its_tombstones_are_there(
+    acme: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked(acme.api, number=BOB)
+    monkeypatch.setattr(Place, "put_manifest", pytest.fail)
+    with pytest.raises(pytest.fail.Exception):
+        acme.backup()
+    assert len(acme.place().tombstones()) == 1
 
 
 def test_calls_after_the_erasure_are_new_calls(acme: Installation, settings: Settings) -> None:

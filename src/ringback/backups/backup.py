@@ -65,10 +65,10 @@ def backup(url: str, blobs: Blobs, place: Place, elsewhere: Path, watch: Watch) 
         missing=shelf.gone,
         tables=rows.tables,
     )
-    place.put_manifest(name, manifest)
     if "erasures" in rows.tables:  # an older schema has none
         with closing(open_database(url)) as database:
             place.add_tombstones(tombstones.of(database))
+    place.put_manifest(name, manifest)
     return Summary(name, manifest, shelf.copied, shelf.copied_bytes, shelf.missing)
 
 
