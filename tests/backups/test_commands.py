@@ -76,3 +76,11 @@ def test_a_password_is_no_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     arguments, _, password = said.read_text().strip().rpartition(" ")
     assert "s3cret" not in arguments
     assert (password, os.environ.get("PGPASSWORD")) == ("s3cret", None)
+
+
+def test_a_url_that_cannot_be_read_is_not_repeated_with_its_password(settings: Settings, tmp_path: Path) -> None:
+    wrong = replace(settings, database="postgresql://me:s3cret@[::1/x")
+    result = ringback(wrong, "backup", str(tmp_path / "backup"))
+    assert result.returncode == 2
+    assert "this is no valid URL" in result.stderr
+    assert "s3cret" not in result.stdout + result.stderr

@@ -83,11 +83,20 @@ def reading(url: str) -> Iterator[Connection]:
 @contextmanager
 def connected(url: str) -> Iterator[Connection]:
     """A connection in a transaction, which is committed when the block ends well."""
+    _understood(url)
     try:
         with psycopg.connect(url) as connection:
             yield connection
     except psycopg.OperationalError as error:
         raise Unavailable(f"The database cannot be reached: {str(error).strip().partition(chr(10))[0]}.") from error
+
+
+def _understood(url: str) -> None:
+    """UsageError for no URL. It does not repeat the URL, as the error of the library does: there is a password in it."""
+    try:
+        conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        raise UsageError("database: this is no valid URL; write postgresql://user:password@host/name.") from None
 
 
 def _program(name: str, server: int) -> str:
