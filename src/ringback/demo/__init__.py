@@ -12,7 +12,7 @@ from ringback.importers.importer import Unwatched
 from ringback.resources import ENDPOINTS
 from ringback.services import Services
 from ringback.store import rows, schema
-from ringback.store.database import Db
+from ringback.store.database import Db, value
 
 DATA = Path(__file__).parent / "data"
 FILES = {
@@ -82,7 +82,11 @@ def _transcribed(customer_id: int, db: Db) -> None:
 
 
 def _kept(operator: Operator) -> None:
-    """A legal hold, a person who was forgotten, and then an export: an erasure takes those there are."""
+    """A shared call, a legal hold, a person who was forgotten, and then an export: an erasure takes those there are."""
+    sql = "SELECT min(cdr_id) FROM msdrs WHERE customer_id = :customer"
+    captured = operator.services.database.read(lambda db: value(db, sql, {"customer": operator.customer_id}))
+    if not operator.all("/shares"):
+        operator.call("POST", f"/cdrs/{captured}/share", body=b"{}")
     (complaint, *_) = operator.all("/cdrs", ("type", "eq", "M"))
     operator.once("/holds", "reason", {"resource": "cdrs", "ids": [complaint["id"]], "reason": COMPLAINT})
     history.forgotten(operator.services, operator.customer_id, STRANGER)
