@@ -2,6 +2,7 @@
 
 import os
 import re
+import sqlite3
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from ringback import app as composition
+from ringback import cli
 from ringback.identity import second_factor
 from ringback.resources import ENDPOINTS
 from ringback.settings import Settings
@@ -381,6 +383,18 @@ def test_refused_lines_are_shown_with_their_reason_and_the_exit_code(
     assert result.stdout.startswith("4 read: 3 new, 0 known already, 1 refused\n")
     assert "refused line 4: " in result.stdout
     assert result.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (OSError(28, "No space left on device"), "No space left on device."),
+        (OSError(28, "No space left on device", "/backup/rows"), "/backup/rows: No space left on device."),
+        (sqlite3.OperationalError("disk is full"), "A file cannot be read or written: disk is full."),
+    ],
+)
+def test_a_full_disk_is_nothing_to_report(error: Exception, sentence: str) -> None:
+    assert cli._sentence(error) == (sentence, 1)
 
 
 def test_the_name_of_a_file_commands_no_terminal(settings: Settings, acme: Login, tmp_path: Path) -> None:

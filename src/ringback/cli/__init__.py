@@ -1,5 +1,6 @@
 """`ringback`: the command line. One file a group of commands; `main` turns every error into one sentence."""
 
+import sqlite3
 import sys
 
 from ringback.blobs import BlobsUnavailable
@@ -29,8 +30,10 @@ def _sentence(error: Exception) -> tuple[str, int]:
             return " ".join((error.message, *(f"{fault.field}: {fault.message}" for fault in error.faults))), 1
         case BlobsUnavailable():
             return str(error), 1
-        case OSError() if error.filename:
-            return f"{error.filename}: {error.strerror}.", 1
+        case OSError() if error.strerror:
+            return f"{error.filename}: {error.strerror}." if error.filename else f"{error.strerror}.", 1
+        case sqlite3.OperationalError():
+            return f"A file cannot be read or written: {error}.", 1
         case _:
             where = "Set RINGBACK_LOG_LEVEL=debug to see where, and please report it."
             return f"Unexpected: {type(error).__name__}: {error}. {where}", 1
