@@ -11,7 +11,7 @@ from sqlalchemy import Text
 from ringback.blobs import BlobsUnavailable
 from ringback.jobs import queue
 from ringback.jobs.kinds import UNTIL_DONE
-from ringback.store import messages, rows, schema
+from ringback.store import messages, rows, schema, traces
 from ringback.store.traces import TRACES
 from tests.api import Api
 from tests.clock import TestClock
@@ -218,6 +218,18 @@ def test_exports_go_for_nobody_knows_whom_they_name(api: Api) -> None:
     api.admin.post("/exports", {"resource": "cdrs", "format": "csv"})
     assert asked(api, number=BOB)["certificate"]["removed"] == {"exports": 1}
     assert api.admin.listed("/exports") == []
+
+
+def test_exports_that_were_made_meanwhile_go_too(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    lots_with, made = traces.lots_with, list[Any]()
+
+    def exporting(*arguments: Any) -> Iterator[Any]:
+        made.extend([api.admin.post("/exports", {"resource": "cdrs", "format": "csv"})] if not made else [])
+        return lots_with(*arguments)
+
+    monkeypatch.setattr(traces, "lots_with", exporting)
+    assert asked(api, number=BOB)["certificate"]["removed"] == {"exports": 1}
+    assert api.admin.listed("/exports") == list(api.services.blobs.list()) == []
 
 
 def test_other_customers_keep_what_they_have(api: Api) -> None:

@@ -86,10 +86,13 @@ class _Erasure:
         """Exports may hold the person and are files that nobody looks into: all of them go."""
 
         def work(db: Db) -> None:
-            self._count(db, "removed", {"exports": exports.remove_all(db, self._customer_id)})
+            self._remove_exports(db)
             rows.update(db, schema.erasures, self._customer_id, self._erasure_id, {"state": RUNNING})
 
         self._database.write(work)
+
+    def _remove_exports(self, db: Db) -> None:
+        self._count(db, "removed", {"exports": exports.remove_all(db, self._customer_id)})
 
     def look(self) -> bool:
         """One look through all tables; whether anything was there that could go."""
@@ -150,10 +153,12 @@ class _Erasure:
         rows.update(db, schema.erasures, self._customer_id, self._erasure_id, changes)
 
     def finish(self) -> None:
+        """Exports go once more: those that were made meanwhile."""
         now = self._services.clock()
         kept = {name: n for name, n in sorted(self._held.items()) if n}
 
         def work(db: Db) -> None:
+            self._remove_exports(db)
             certificate = {"removed": {}, "redacted": {}, **self._certificate(db)}
             whole = {**certificate, "held": kept, "finished_at": time_text(now)}
             self._keep(db, whole, state=HELD if kept else DONE, finished_at=now)
