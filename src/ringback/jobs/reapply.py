@@ -10,8 +10,8 @@ from functools import partial
 from ringback.calls.persons import Person, mentioned, person
 from ringback.jobs import drop_blobs, erase, queue, retain
 from ringback.services import Services
-from ringback.store import rows, schema, server_secrets, tombstones, traces
-from ringback.store.database import Database, Db, first
+from ringback.store import accounts, rows, schema, server_secrets, tombstones, traces
+from ringback.store.database import Database, Db
 from ringback.store.tombstones import Tombstone
 from ringback.store.traces import TRACES
 
@@ -61,9 +61,7 @@ def _recognised(
 
 
 def _named(database: Database, customer_id: int, seen: Seen) -> Iterator[Person]:
-    sql = "SELECT cc FROM customers WHERE id = :customer"
-    found = database.read(lambda db: first(db, sql, {"customer": customer_id}))
-    country = found[0] if found else None
+    country = database.read(lambda db: accounts.country_of(db, customer_id))
     for trace in TRACES:
         texts: set[str] = set()
         for row in traces.rows_of(database, customer_id, trace, None):
