@@ -17,8 +17,8 @@ from ringback.store.database import Db, Params, Row, Size, T, Taken, fold
 READERS = 12
 BUSY_TIMEOUT_S = 10.0
 WRITER_CACHE_KIB = 64_000  # lots of deletions go through many indexes
-LONGEST_LOG = 64_000  # pages of 4 KiB
-KEPT_LOG = 256 << 20  # bytes of the log's file that stay when it begins anew
+LONGEST_LOG = 160_000  # pages of 4 KiB: what retention writes in SETTLE_S
+KEPT_LOG = 640 << 20  # bytes of the log's file that stay when it begins anew
 STEPS_PER_CHECK = 20_000  # virtual machine steps between two looks at the clock: about 1 ms
 
 _AWAY = ("locked", "busy", "full", "disk i/o", "unable to open", "readonly", "malformed", "not a database")
