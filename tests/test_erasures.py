@@ -66,9 +66,14 @@ def test_every_text_of_every_table_is_thought_of() -> None:
         "contacts": {"type", "ext", "group_name", "source_key"},
         "holds": {"resource", "user_name"},
         "jobs": {"kind", "state", "unique_key"},
-        "mediasessions": {"call_id", "status", "src_id", "src_ua", "dst_id", "dst_ua", "type", "quality"},
+        "mediasessions": {
+            *("call_id", "status", "src_id", "src_ua", "src_ip", "dst_id", "dst_ua", "dst_ip", "type", "quality")
+        },
         "monitors": {"context", "dst_id", "src_id", "type", "sentiment", "blob_key", "source_key", "uniqueid"},
-        "msdrs": {"call_id", "src_id", "src_ua", "dst_id", "dst_ua", "t_cause", "type", "quality"},
+        "msdrs": {
+            *("call_id", "src_id", "src_ua", "src_ip", "dst_id", "dst_ua", "dst_ip", "t_cause", "type", "quality")
+        },
+        "registrations": {"device", "user_agent", "last_cause", "src_ip", "transport", "state", "call_id"},
         "shares": {"hash"},
         "sip_messages": {"call_id", "transport", "src_ip", "dst_ip", "digest"},
         "sms": {"from_id", "to_id", "result", "type"},

@@ -81,7 +81,18 @@ LIBRARIES: Mapping[str, set[str]] = {
     "typer": {"cli"},
     "rich": {"cli"},
     "sqlalchemy": {"store", "jobs", "importers", "resources", "doctor", "backups"},  # tables; statements are texts
-    "msgspec": {"record", "store.tombstones", "rest", "resources", "importers", "pages", "protocol", "demo", "backups"},
+    "msgspec": {
+        "record",
+        "store.tombstones",
+        "store.registrations",
+        "rest",
+        "resources",
+        "importers",
+        "pages",
+        "protocol",
+        "demo",
+        "backups",
+    },
     "structlog": {"logs", "app", "server", "collect", "jobs.retain", "jobs.worker", "rest.machine"},
 }
 """Who may import what is not ours, and not Python's."""

@@ -334,6 +334,7 @@ mediasessions = Table(
     *_texts("src", "src_id", "src_ua", "dst", "dst_id", "dst_ua", "type", "quality"),
     _int("duration"),
     *_ints("user_id"),
+    *_texts("src_ip", "dst_ip"),  # between which addresses the first INVITE went
     UniqueConstraint("customer_id", "call_id"),
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "updated_at", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
@@ -350,9 +351,12 @@ msdrs = Table(
     _int("duration"),
     *_ints("media_session_id", "user_id", "cdr_id"),
     *_texts("src", "src_id", "src_ua", "dst", "dst_id", "dst_ua", "t_cause", "type", "quality"),
+    *_texts("src_ip", "dst_ip"),
     UniqueConstraint("customer_id", "call_id"),
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "cdr_id"),
+    Index(None, "customer_id", "src", "created_at", "id"),
+    Index(None, "customer_id", "dst", "created_at", "id"),
     info={"counted": ("created_at", ("user_id",))},
 )
 
@@ -700,6 +704,27 @@ shares = Table(
     _int("expires_at"),
     UniqueConstraint("hash"),
     Index(None, "customer_id", "created_at", "id"),
+)
+
+registrations = Table(
+    "registrations",  # the last state of an address-of-record at one device, as captured REGISTERs tell it
+    metadata,
+    _id(),
+    _customer(),
+    _text("aor"),
+    _text("device"),  # its address, and the name that it gives itself where that is another
+    *_ints("user_id", "src_port", "registered_at", "expires_at"),
+    *_texts("contact", "user_agent", "last_cause"),
+    _text("src_ip"),
+    _text("transport"),
+    _text("state"),
+    _int("last_at"),
+    _int("failures"),
+    _text("call_id"),
+    _text("attempts"),  # JSON: what the next message has to be read with
+    UniqueConstraint("customer_id", "aor", "device"),
+    Index(None, "customer_id", "last_at", "id"),
+    Index(None, "customer_id", "user_id"),
 )
 SEQUENCES = {table.name: 1 for table in metadata.sorted_tables if "id" in table.c} | {"users": FIRST_USER_ID, "live": 1}
 

@@ -63,6 +63,7 @@ TRACES = (
     Trace(schema.mediasessions, _PARTIES),
     Trace(schema.msdrs, _PARTIES),
     Trace(schema.sip_messages, ("payload", "correlation")),
+    Trace(schema.registrations, ("aor", "contact", "attempts")),
     Trace(schema.chats, ("visitor_email", "visitor_id"), ("visitor_name", "visitor_referer")),
     Trace(schema.chatmsgs, (), ("from_name", "to_name", "message")),
     Trace(schema.sms, ("from", "to"), ("from_name", "to_name", "message")),

@@ -19,7 +19,8 @@ def upgrade() -> None:
     _sip_messages()
     _mediasessions()
     _shares()
-    engine_parts.add_sequences(op.get_bind(), {"shares": 1})
+    _registrations()
+    engine_parts.add_sequences(op.get_bind(), {"shares": 1, "registrations": 1})
 
 
 def _sip_messages() -> None:
@@ -31,6 +32,13 @@ def _sip_messages() -> None:
 
 def _mediasessions() -> None:
     _index("mediasessions", "updated_at", "status <> 'ENDED'")
+    for table in ("mediasessions", "msdrs"):
+        op.add_column(table, sa.Column("src_ip", TEXT, nullable=True))
+        op.add_column(table, sa.Column("dst_ip", TEXT, nullable=True))
+    for end in ("src", "dst"):
+        op.create_index(
+            op.f(f"ix_msdrs_customer_id_{end}_created_at_id"), "msdrs", ["customer_id", end, "created_at", "id"]
+        )
 
 
 def _shares() -> None:
@@ -47,6 +55,25 @@ def _shares() -> None:
     op.create_index(
         op.f("ix_shares_customer_id_created_at_id"), "shares", ["customer_id", "created_at", "id"], unique=False
     )
+
+
+def _registrations() -> None:
+    texts, numbers = ("aor", "device", "src_ip", "transport", "state", "call_id", "attempts"), ("last_at", "failures")
+    unsure_texts = ("contact", "user_agent", "last_cause")
+    unsure_numbers = ("user_id", "src_port", "registered_at", "expires_at")
+    op.create_table(
+        "registrations",
+        sa.Column("id", ID, autoincrement=False, nullable=False),
+        sa.Column("customer_id", INT, nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in texts),
+        *(sa.Column(name, INT, nullable=False) for name in numbers),
+        *(sa.Column(name, TEXT, nullable=True) for name in unsure_texts),
+        *(sa.Column(name, INT, nullable=True) for name in unsure_numbers),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registrations")),
+        sa.UniqueConstraint("customer_id", "aor", "device", name=op.f("uq_registrations_customer_id_aor_device")),
+    )
+    op.create_index(op.f("ix_registrations_customer_id_last_at_id"), "registrations", ["customer_id", "last_at", "id"])
+    op.create_index(op.f("ix_registrations_customer_id_user_id"), "registrations", ["customer_id", "user_id"])
 
 
 def _index(table: str, column: str, where: str) -> None:
