@@ -6,6 +6,7 @@ but never before the line before it; what is imported late is booked late.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ringback.calls.numbers import digits
@@ -39,7 +40,12 @@ def public_number(cdr: Mapping[str, Any]) -> str | None:
         return None
     if dst_id is not None and dst_id != messages.OUTSIDE and not dst_id.startswith(CONTACT):
         return None
-    return digits(cdr["dst"], None)
+    return _public(cdr["dst"])
+
+
+@lru_cache(maxsize=32_768)
+def _public(number: str) -> str | None:
+    return digits(number, None)
 
 
 def rate_of(deck: Deck, cdr: Mapping[str, Any]) -> Rate | None:
