@@ -1,0 +1,47 @@
+"""Headers that dialogs do not need but a diagnosis does (RFC 3261 section 7.3)."""
+
+import re
+
+from ringback.sip.message import decoded
+
+_FOLD = re.compile(rb"\r?\n[ \t]+")
+_VALUE = r'\s*=\s*(?:"([^"]*)"|([^\s",;]+))'
+_COMPACT = {
+    b"v": "via", b"r": "refer-to", b"x": "session-expires", b"k": "supported", b"o": "event", b"m": "contact",
+    b"c": "content-type", b"i": "call-id", b"f": "from", b"t": "to", b"l": "content-length", b"s": "subject",
+}  # fmt: skip
+
+Headers = dict[str, list[str]]
+"""By name in lower case, in order; compact names are written out."""
+
+
+def headers(payload: bytes) -> Headers:
+    """Lines that are no header are passed over."""
+    head = _head(payload)
+    if b"\n " in head or b"\n\t" in head:
+        head = _FOLD.sub(b" ", head)
+    found: Headers = {}
+    for line in head.split(b"\n")[1:]:
+        name, colon, value = line.partition(b":")
+        if colon:
+            key = name.strip().lower()
+            found.setdefault(_COMPACT.get(key) or decoded(key), []).append(decoded(value.strip()))
+    return found
+
+
+def parameter(value: str, name: str) -> str:
+    """Of a header value or a challenge: ``realm="x"``, ``refresher=uac``; empty when it is not there."""
+    found = re.search(rf"(?<![\w-]){name}{_VALUE}", value, re.I)
+    return (found[1] or found[2] or "") if found else ""
+
+
+def number(value: str) -> int | None:
+    """The number that a value begins with, up to nine digits."""
+    found = re.match(r"\s*(\d{1,9})(?!\d)", value, re.A)
+    return int(found[1]) if found else None
+
+
+def _head(payload: bytes) -> bytes:
+    text = payload.lstrip(b"\r\n")
+    ends = [at for at in (text.find(b"\r\n\r\n"), text.find(b"\n\n")) if at >= 0]
+    return text[: min(ends)] if ends else text
