@@ -1,7 +1,8 @@
 """SIP calls for tests, written after the flows of RFC 3665 and RFC 5359: their people, addresses and header values.
 
 A flow is a table: seconds, who > whom, request or status, CSeq, then words: ``to-tag`` (inside the dialog),
-``sdp=<direction>``, ``<Header>=<value>`` (``_`` stands for a space).
+``sdp=<direction>``, ``<Header>=<value>`` (``_`` stands for a space); where a proxy forks, ``via=<branch>`` and ``tag=<tag of who
+is called>``.
 """
 
 import re
@@ -29,11 +30,15 @@ class Person(NamedTuple):
 PEOPLE = {
     "alice": Person("Alice", "sip:alice@atlanta.example.com", "192.0.2.101", "9fxced76sl", 49172),
     "bob": Person("Bob", "sip:bob@biloxi.example.com", "192.0.2.201", "8321234356", 3456),
+    "carol": Person("Carol", "sip:carol@chicago.example.com", "192.0.2.203", "76543", 5004),
+    "proxy": Person("Proxy", "sip:atlanta.example.com", "192.0.2.10", "p", 9),
 }
 PHRASES = {
-    100: "Trying", 180: "Ringing", 183: "Session Progress", 200: "OK", 302: "Moved Temporarily", 401: "Unauthorized",
-    404: "Not Found", 407: "Proxy Authorization Required", 480: "Temporarily Unavailable", 486: "Busy Here",
-    487: "Request Terminated", 488: "Not Acceptable Here", 491: "Request Pending", 603: "Decline", 699: "Gone Fishing",
+    100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 183: "Session Progress", 199: "Early Dialog Terminated",
+    200: "OK", 202: "Accepted", 302: "Moved Temporarily", 401: "Unauthorized", 404: "Not Found",
+    407: "Proxy Authorization Required", 408: "Request Timeout", 480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist", 486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here",
+    491: "Request Pending", 503: "Service Unavailable", 603: "Decline", 699: "Gone Fishing",
 }  # fmt: skip
 
 
@@ -61,13 +66,15 @@ def _message(src: Person, dst: Person, what: str, number: str, words: list[str],
     status, _, method = what.rpartition("/")
     asker, asked = (dst, src) if status else (src, dst)
     body = next((sdp(src, word[4:]) for word in words if word.startswith("sdp=")), "")
-    branch = f"z9hG4bK{'INVITE' if method == 'CANCEL' else method}{number}{asker.tag}"
+    given = dict(word.split("=", 1) for word in words if "=" in word)
+    branch = given.get("via", f"z9hG4bK{'INVITE' if method == 'CANCEL' else method}{number}{asker.tag}")
     start = f"SIP/2.0 {status} {PHRASES[int(status)]}" if status else f"{method} {asked.uri} SIP/2.0"
-    to_tag = f";tag={asked.tag}" if "to-tag" in words or int(status or 0) > 100 else ""
+    tags = {each.name: each.tag if each is PEOPLE[caller] else given.get("tag", each.tag) for each in (asker, asked)}
+    to_tag = f";tag={tags[asked.name]}" if "to-tag" in words or int(status or 0) > 100 else ""
     headers = [
         start,
         f"Via: SIP/2.0/UDP {asker.host}:5060;branch={branch}",
-        f"From: {asker.name} <{asker.uri}>;tag={asker.tag}",
+        f"From: {asker.name} <{asker.uri}>;tag={tags[asker.name]}",
         f"To: {asked.name} <{asked.uri}>{to_tag}",
         f"Call-ID: {call_id}",
         f"CSeq: {number} {method}",

@@ -3,7 +3,8 @@
 import pytest
 
 from ringback.sip import causes
-from ringback.sip.dialogs import MediaSession, Status, media_sessions, party
+from ringback.sip.dialogs import MediaSession, Status, media_sessions
+from ringback.sip.identities import party
 from ringback.sip.packet import Endpoint, Packet
 
 from .sip_flows import CALL_ID, PEOPLE, START_US, flow
@@ -220,7 +221,7 @@ def test_the_old_way_to_hold() -> None:
 
 def test_a_refusal_of_one_phone_while_another_rings() -> None:
     """RFC 3261 section 16.7: the last word counts."""
-    session = only(flow(RINGS + "1.0 bob > alice 486/INVITE 1\n 1.5 bob > alice 183/INVITE 1"))
+    session = only(flow(RINGS + "1.0 bob > alice 486/INVITE 1 via=b1\n 1.5 bob > alice 183/INVITE 1 via=b2"))
     assert (session.status, session.t_cause) == ("RINGING", None)
 
 

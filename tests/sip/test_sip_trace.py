@@ -97,7 +97,7 @@ def test_causal_order_loses_nothing(order: random.Random) -> None:
 
 
 def test_reports_of_a_compound_packet() -> None:
-    block = ReportBlock(0x11, 0.5, 12, 99, 5, 0.5)
+    block = ReportBlock(0x11, 0.5, 12, 99, 5, 0.5, 7)
     assert reports(sender_report(1, 7, heard(0x11, 128, 12, 99, 5, 32768)) + SDES + BYE) == [
         Report("SR", 1, 7, 250, 40_000, (block,)),
         Report("SDES", 1, text="alice@atl"),

@@ -61,6 +61,12 @@ Q850 = {
     127: "Interworking, unspecified",
 }
 
+EXPIRED = Q850[102]
+UNKNOWN = Q850[31]
+"""Of a call that failed in a message that was not captured."""
+REPLACED = "Replaced by another call"
+"""No Q.850 cause says it: another dialog took this one's place (RFC 3891)."""
+
 SIP_TO_Q850 = {
     # RFC 3398 section 8.2.6.1.
     400: 41, 401: 21, 402: 21, 403: 21, 404: 1, 405: 63, 406: 79, 407: 21, 408: 102, 410: 22, 413: 127, 414: 127,

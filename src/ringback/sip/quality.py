@@ -1,10 +1,14 @@
-"""How a call sounded, as the RTCP reports of its ends tell (RFC 3550 section 6.4.1)."""
+"""How a call sounded, as the reports of its ends tell: RTCP (RFC 3550 section 6.4.1, RFC 3611), RFC 6035."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from ringback.sip import heard
+from ringback.sip.dialog import MediaSession
+from ringback.sip.negotiation import audio
 from ringback.sip.packet import Packet
-from ringback.sip.rtcp import ReportBlock, reports
+from ringback.sip.reports import reports
+from ringback.sip.rtcp import ReportBlock
 from ringback.sip.trace import RoundTrips
 
 
@@ -41,3 +45,30 @@ def quality(packets: Iterable[Packet]) -> Quality | None:
         jitter=max(block.jitter for block in blocks),
         round_trip_ms=round(max(trips_us) / 1000, 3) if trips_us else None,
     )
+
+
+def measured(session: MediaSession) -> dict[str, Any] | None:
+    """What is kept of the media of a session, for JSON: the attributes of Quality, None where nobody reported;
+    ``codecs`` as agreed on; ``media``: for ``src`` and ``dst`` where it takes audio and the codecs that it offers;
+    ``directions``: see heard.Direction. None where nothing is known of its media.
+    """
+    told = quality(session.rtcp)
+    sides = {side: there for side in (heard.SRC, heard.DST) if (there := _side(session, side)) is not None}
+    directions = heard.directions(session)
+    if told is None and not sides and not directions:
+        return None
+    return {
+        **(Quality(0, 0, 0, 0, None)._asdict() if told is None else told._asdict()),
+        "codecs": heard.codecs(session),
+        "media": sides,
+        "directions": [each.told() for each in directions],
+    }
+
+
+def _side(session: MediaSession, side: str) -> dict[str, Any] | None:
+    if session.agreement is None:
+        return None
+    stream = next(audio(heard.description(session, side)), None)
+    if stream is None:
+        return None
+    return {"address": str(stream.rtp), "codecs": list(stream.codecs), "direction": stream.direction}

@@ -1,11 +1,14 @@
-"""RTCP reports (RFC 3550 section 6): what each end says of what it sends and hears."""
+"""RTCP reports (RFC 3550 section 6, RFC 3611): what each end says of what it sends and hears."""
 
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-SR, RR, SDES, BYE = 200, 201, 202, 203
+SR, RR, SDES, BYE, XR = 200, 201, 202, 203, 207
 _CNAME = 1
+_VOIP_METRICS = 7
+_UNAVAILABLE = 127
+_KINDS = {SR: "SR", RR: "RR", SDES: "SDES", BYE: "BYE", 204: "APP", 205: "RTPFB", 206: "PSFB", XR: "XR"}
 
 
 class ReportBlock(NamedTuple):
@@ -13,7 +16,7 @@ class ReportBlock(NamedTuple):
 
     ``fraction_lost``: 0 to 1 since the last report. ``lost``: packets since the start, negative with duplicates.
     ``jitter``: timestamp units. ``last_sr``: middle 32 bits of that report's NTP time, 0 when none came.
-    ``delay_s``: from its arrival to this report.
+    ``delay_s``: from its arrival to this report. ``highest``: sequence number, with its cycles.
     """
 
     ssrc: int
@@ -22,6 +25,25 @@ class ReportBlock(NamedTuple):
     jitter: int
     last_sr: int
     delay_s: float
+    highest: int = 0
+
+
+class VoiceMetrics(NamedTuple):
+    """How one voice stream is heard, as its receiver computed it (RFC 3611 section 4.7, RFC 6035 section 4.6).
+
+    ``loss``, ``discarded``: 0 to 1 of all packets. ``delay_ms``: within this end, one way. ``r``: 0 to 120 (G.107),
+    ``mos_lq`` to listen, ``mos_cq`` to converse: 1 to 5. None: not said.
+    """
+
+    ssrc: int = 0
+    loss: float | None = None
+    discarded: float | None = None
+    jitter_ms: float | None = None
+    round_trip_ms: float | None = None
+    delay_ms: float | None = None
+    r: float | None = None
+    mos_lq: float | None = None
+    mos_cq: float | None = None
 
 
 class Report(NamedTuple):
@@ -37,10 +59,11 @@ class Report(NamedTuple):
     octets: int = 0
     blocks: tuple[ReportBlock, ...] = ()
     text: str = ""
+    voice: tuple[VoiceMetrics, ...] = ()
 
 
 def reports(payload: bytes) -> list[Report]:
-    """The reports of a compound packet in order; kinds other than SR, RR, SDES and BYE by name alone."""
+    """The reports of a compound packet in order; kinds other than SR, RR, SDES, BYE and XR by name alone."""
     return [_report(kind, count, body) for kind, count, body in _parts(payload)]
 
 
@@ -55,7 +78,7 @@ def _parts(payload: bytes) -> Iterator[tuple[int, int, bytes]]:
 
 def _report(kind: int, count: int, body: bytes) -> Report:
     if len(body) < 4:
-        return Report(_name(kind), 0)
+        return Report(name(kind), 0)
     (ssrc,) = struct.unpack_from("!I", body)
     if kind == SR and len(body) >= 24:
         ntp_s, ntp_fraction, _, packets, octets = struct.unpack_from("!5I", body, 4)
@@ -63,11 +86,10 @@ def _report(kind: int, count: int, body: bytes) -> Report:
         return Report("SR", ssrc, ntp, packets, octets, _blocks(body[24:], count))
     if kind == RR:
         return Report("RR", ssrc, blocks=_blocks(body[4:], count))
-    if kind == SDES:
-        return Report("SDES", ssrc, text=_cname(body[4:]))
-    if kind == BYE:
-        return Report("BYE", ssrc, text=_bye_reason(body[4 * count :]))
-    return Report(_name(kind), ssrc)
+    if kind == XR:
+        return Report("XR", ssrc, voice=tuple(_voice(body[4:])))
+    text = _cname(body[4:]) if kind == SDES else _bye_reason(body[4 * count :]) if kind == BYE else ""
+    return Report(name(kind), ssrc, text=text)
 
 
 def _blocks(body: bytes, count: int) -> tuple[ReportBlock, ...]:
@@ -75,9 +97,37 @@ def _blocks(body: bytes, count: int) -> tuple[ReportBlock, ...]:
 
 
 def _block(body: bytes) -> ReportBlock:
-    ssrc, loss, _, jitter, last_sr, delay = struct.unpack("!6I", body)
-    lost = loss & 0xFFFFFF
-    return ReportBlock(ssrc, (loss >> 24) / 256, lost - (1 << 24 if lost >> 23 else 0), jitter, last_sr, delay / 65536)
+    ssrc, loss, highest, jitter, last_sr, delay = struct.unpack("!6I", body)
+    return ReportBlock(ssrc, (loss >> 24) / 256, signed(loss & 0xFFFFFF), jitter, last_sr, delay / 65536, highest)
+
+
+def signed(lost: int) -> int:
+    """Of 24 bits."""
+    return lost - (1 << 24 if lost >> 23 == 1 else 0)
+
+
+def _voice(body: bytes) -> Iterator[VoiceMetrics]:
+    """The VoIP metrics blocks of an extended report (RFC 3611 sections 3 and 4.7), 32 bytes each."""
+    start = 0
+    while start + 4 <= len(body):
+        kind, _, words = struct.unpack_from("!BBH", body, start)
+        if kind == _VOIP_METRICS and words == 8 and start + 36 <= len(body):
+            yield _metrics(body[start + 4 : start + 36])
+        start += 4 * (words + 1)
+
+
+def _metrics(body: bytes) -> VoiceMetrics:
+    ssrc, loss, discarded, trip_ms, delay_ms, r, lq, cq = struct.unpack("!IBB6xHH4xBxBB8x", body)
+    return VoiceMetrics(
+        ssrc=ssrc,
+        loss=loss / 256,
+        discarded=discarded / 256,
+        round_trip_ms=trip_ms or None,
+        delay_ms=delay_ms or None,
+        r=None if r >= _UNAVAILABLE else r,
+        mos_lq=lq / 10 if 10 <= lq <= 50 else None,
+        mos_cq=cq / 10 if 10 <= cq <= 50 else None,
+    )
 
 
 def _cname(items: bytes) -> str:
@@ -95,7 +145,5 @@ def _bye_reason(rest: bytes) -> str:
     return rest[1 : 1 + rest[0]].decode("utf-8", "replace") if rest else ""
 
 
-def _name(kind: int) -> str:
-    return {SR: "SR", RR: "RR", SDES: "SDES", BYE: "BYE", 204: "APP", 205: "RTPFB", 206: "PSFB", 207: "XR"}.get(
-        kind, str(kind)
-    )
+def name(kind: int) -> str:
+    return _KINDS.get(kind, str(kind))

@@ -6,14 +6,20 @@ from typing import NamedTuple
 from ringback.sip.packet import Endpoint
 
 DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
-_STATIC = {0: "PCMU", 3: "GSM", 4: "G723", 8: "PCMA", 9: "G722", 13: "CN", 15: "G728", 18: "G729", 34: "H263"}
-"""Payload types that need no a=rtpmap (RFC 3551 section 6)."""
+_STATIC = {
+    0: "PCMU/8000", 3: "GSM/8000", 4: "G723/8000", 5: "DVI4/8000", 6: "DVI4/16000", 7: "LPC/8000", 8: "PCMA/8000",
+    9: "G722/8000", 10: "L16/44100", 11: "L16/44100", 12: "QCELP/8000", 13: "CN/8000", 14: "MPA/90000", 15: "G728/8000",
+    16: "DVI4/11025", 17: "DVI4/22050", 18: "G729/8000", 25: "CelB/90000", 26: "JPEG/90000", 28: "nv/90000",
+    31: "H261/90000", 32: "MPV/90000", 33: "MP2T/90000", 34: "H263/90000",
+}  # fmt: skip
+"""Payload types that need no a=rtpmap, with the clock of their timestamps (RFC 3551 section 6)."""
 
 
 class Media(NamedTuple):
     """One stream. ``rtcp``: every address its reports may come to. ``direction``: as the sender of the SDP sees it.
 
-    ``codecs``: the names of the formats in order; a format that nobody names is shown as it is.
+    ``codecs``: the names of the formats in order; a format that nobody names is shown as it is. ``clocks``: ticks a second
+    of the timestamps of each, 0 where nobody says.
     """
 
     kind: str
@@ -21,6 +27,7 @@ class Media(NamedTuple):
     rtcp: frozenset[Endpoint]
     direction: str
     codecs: tuple[str, ...] = ()
+    clocks: tuple[int, ...] = ()
 
 
 class _Section:
@@ -44,7 +51,7 @@ class _Section:
             self._add_rtcp(value[5:])
         elif value.startswith("rtpmap:"):
             number, _, encoding = value[7:].partition(" ")
-            self.names.setdefault(number, encoding.strip().partition("/")[0])
+            self.names.setdefault(number, encoding.strip())
 
     def media(self) -> Media:
         """RTCP is on the next port (RFC 3550 section 11), where a=rtcp says (RFC 3605), or with the RTP (RFC 5761)."""
@@ -53,8 +60,10 @@ class _Section:
         # A connection address of 0.0.0.0 is how RFC 2543 put a call on hold (RFC 3264 section 8.4).
         held = self.address == "0.0.0.0" and self.direction == "sendrecv"  # noqa: S104
         rtcp = frozenset({named, rtp} if self.multiplexed else {named})
-        codecs = tuple(self.names.get(each) or _static(each) for each in self.formats)
-        return Media(self.kind, rtp, rtcp, "sendonly" if held else self.direction, codecs)
+        encodings = [(self.names.get(each) or _static(each)).split("/") for each in self.formats]
+        codecs = tuple(each[0] for each in encodings)
+        clocks = tuple(_clock(each) for each in encodings)
+        return Media(self.kind, rtp, rtcp, "sendonly" if held else self.direction, codecs, clocks)
 
     def _add_rtcp(self, value: str) -> None:
         """``port [IN IP4 address]``: RFC 3605 section 2.1."""
@@ -90,6 +99,12 @@ def _stream(value: str) -> tuple[str, int]:
 
 def _static(number: str) -> str:
     return _STATIC.get(int(number), number) if number.isascii() and number.isdecimal() and len(number) < 4 else number
+
+
+def _clock(encoding: list[str]) -> int:
+    """``name/clock rate/channels``."""
+    rate = encoding[1] if len(encoding) > 1 else ""
+    return int(rate) if rate.isascii() and rate.isdecimal() and len(rate) < 9 else 0
 
 
 def _port(text: str) -> int:

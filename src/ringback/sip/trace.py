@@ -39,8 +39,10 @@ class RoundTrips:
             self._sent_at_us.setdefault((report.ssrc, report.ntp), at_us)
 
     def round_trip_us(self, at_us: int, block: ReportBlock) -> int | None:
-        """None where the sender report was not captured."""
-        sent_at_us = self._sent_at_us.get((block.ssrc, block.last_sr))
+        """None where the sender report was not captured. Agents that write its time in microseconds are a bit off."""
+        near = (block.last_sr, block.last_sr - 1, block.last_sr + 1) if block.last_sr else ()
+        times = (self._sent_at_us.get((block.ssrc, ntp)) for ntp in near)
+        sent_at_us = next((at for at in times if at is not None), None)
         if sent_at_us is None:
             return None
         return max(at_us - sent_at_us - round(block.delay_s * 1_000_000), 0)

@@ -1,0 +1,387 @@
+"""The messages of one Call-ID to one media session (RFC 3261 sections 12 to 15, RFC 3262, RFC 3311, RFC 3891, RFC 4028)."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from ringback.sip import causes, identities
+from ringback.sip.attempts import Attempt
+from ringback.sip.message import SipMessage
+from ringback.sip.negotiation import Agreement, Negotiation, Tags
+from ringback.sip.packet import Endpoint, Packet
+
+_RINGING = frozenset({180, 183})
+_CHALLENGES = frozenset({401, 407})
+_GONE = frozenset({408, 481})
+"""Answers to a re-INVITE or UPDATE that end the dialog (RFC 3261 section 12.2.1.2, RFC 5057 section 5.1)."""
+_OFFERING = frozenset({"INVITE", "ACK", "PRACK", "UPDATE"})
+_OF_CALL = _OFFERING | {"BYE", "CANCEL"}
+_RTCP_AFTER_END_US = 5_000_000
+_REPLACED_US = 32_000_000  # 64 × T1: as long as a BYE is sent again
+
+
+class Status(StrEnum):
+    INITIAL = "INITIAL"
+    RINGING = "RINGING"
+    CONNECTED = "CONNECTED"
+    ON_HOLD = "ON_HOLD"
+    ENDED = "ENDED"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaSession:
+    """One dialog as seen on the wire. Instants are µs since 1970; None: has not happened, or was not captured.
+
+    ``src``, ``dst``: the digits of a number without ``+``, else the user part of the address, None without either.
+    ``t_cause``: None while it lasts. ``duration_s``: whole seconds from answer to end, 0 when nobody answered, None
+    while people talk. ``messages``, ``rtcp``: the packets it was read from, retransmissions included.
+    ``expires_at_us``: when its session timer runs out unless it is refreshed (RFC 4028); None without one in force.
+    ``caller_tag``: the From tag of who called. ``agreement``: the SDP of the dialog that was answered, else of an early
+    one. ``described``: every SDP with the tag of its sender.
+    """
+
+    call_id: str
+    created_at_us: int
+    ringing_at_us: int | None
+    answered_at_us: int | None
+    ended_at_us: int | None
+    status: Status
+    src: str | None
+    dst: str | None
+    src_ua: str | None
+    dst_ua: str | None
+    t_cause: str | None
+    duration_s: int | None
+    messages: tuple[Packet, ...]
+    rtcp: tuple[Packet, ...]
+    expires_at_us: int | None = None
+    caller_tag: str = field(default="", compare=False)
+    agreement: Agreement | None = field(default=None, compare=False)
+    described: tuple[tuple[bytes, str], ...] = field(default=(), compare=False)
+
+    @property
+    def ended(self) -> bool:
+        return self.ended_at_us is not None
+
+
+class Dialog:
+    """The messages of one Call-ID so far. Feed it in causal order; ask it for its session at any time.
+
+    The session lasts while any dialog of it that was answered does, so a fork that is answered too late and gets its BYE
+    at once ends nothing.
+    """
+
+    __slots__ = (
+        "_agents",
+        "_answered_at_us",
+        "_attempt",
+        "_cancel_cause",
+        "_cause",
+        "_created_at_us",
+        "_ended_at_us",
+        "_expires_at_us",
+        "_first",
+        "_gone",
+        "_live",
+        "_messages",
+        "_negotiation",
+        "_replaced_at_us",
+        "_ringing_at_us",
+        "_seen",
+        "_vouched",
+        "call_id",
+        "rtcp",
+    )
+
+    def __init__(self, call_id: str) -> None:
+        self.call_id = call_id
+        self.rtcp: list[Packet] = []
+        self._messages: list[Packet] = []
+        self._seen: set[tuple[Endpoint, Endpoint, bytes]] = set()
+        self._first: SipMessage | None = None
+        self._vouched: SipMessage | None = None
+        self._attempt: Attempt
+        self._live: dict[Tags, None] = {}
+        self._gone: dict[Tags, None] = {}
+        self._created_at_us = 0
+        self._ringing_at_us: int | None = None
+        self._answered_at_us: int | None = None
+        self._ended_at_us: int | None = None
+        self._expires_at_us: int | None = None
+        self._replaced_at_us: int | None = None
+        self._cause: str | None = None
+        self._cancel_cause: str | None = None
+        self._agents = ["", ""]
+        self._negotiation = Negotiation()
+
+    @property
+    def rtcp_ends(self) -> set[Endpoint]:
+        """Where its SDP says that reports may come to."""
+        return self._negotiation.rtcp_ends()
+
+    def add(self, packet: Packet, message: SipMessage) -> None:
+        """A retransmission (section 17: the same bytes again) is kept among the packets and changes nothing."""
+        self._messages.append(packet)
+        key = packet.src, packet.dst, packet.payload
+        if message.cseq is None or message.cseq.method not in _OF_CALL or key in self._seen:
+            return
+        self._seen.add(key)
+        ours, theirs = message.from_tag, message.to_tag
+        tags = (ours, theirs) if ours < theirs else (theirs, ours)
+        if message.is_request:
+            self._request(packet.at_us, message, tags)
+        else:
+            self._response(packet.at_us, message, tags)
+
+    def replaced(self, at_us: int) -> None:
+        """Somebody answered an INVITE whose Replaces header names this dialog (RFC 3891): it will be ended for that."""
+        if self._replaced_at_us is None:
+            self._replaced_at_us = at_us
+
+    def session(self) -> MediaSession | None:
+        """None for what is no INVITE dialog: REGISTER, OPTIONS, SUBSCRIBE, or one captured from its BYE on."""
+        if self._first is None:
+            return None
+        src_ua, dst_ua = self._agents
+        return MediaSession(
+            call_id=self.call_id,
+            created_at_us=self._created_at_us,
+            ringing_at_us=self._ringing_at_us,
+            answered_at_us=self._answered_at_us,
+            ended_at_us=self._ended_at_us,
+            status=self._status(),
+            src=identities.caller(self._first) if self._vouched is None else identities.asserted(self._vouched),
+            dst=identities.callee(self._first),
+            src_ua=src_ua or None,
+            dst_ua=dst_ua or None,
+            t_cause=self._told_cause(),
+            duration_s=_duration_s(self._answered_at_us, self._ended_at_us),
+            messages=tuple(self._messages),
+            rtcp=tuple(self.rtcp),
+            expires_at_us=self._expires_at_us if self._live else None,
+            caller_tag=self._attempt.caller_tag,
+            agreement=self._agreement(),
+            described=tuple(self._negotiation.described.items()),
+        )
+
+    def covers(self, at_us: int) -> bool:
+        """Whether a report of that time may be of this session: the last ones come with or after the BYE."""
+        last_us = at_us if self._ended_at_us is None else self._ended_at_us + _RTCP_AFTER_END_US
+        return self._created_at_us <= at_us <= last_us
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def _request(self, at_us: int, message: SipMessage, tags: Tags) -> None:
+        self._agent(message)
+        method = message.method
+        if method == "INVITE":
+            self._invite(at_us, message, tags)
+        elif method == "BYE":
+            self._bye(at_us, message, tags)
+        elif method == "CANCEL":
+            self._cancel(at_us, message)
+        elif method == "ACK":
+            self._ack(at_us, message, tags)
+        if method in _OFFERING:
+            self._negotiation.request(tags, message)
+
+    def _invite(self, at_us: int, message: SipMessage, tags: Tags) -> None:
+        if self._first is None:
+            self._begin(at_us, message)
+            if message.to_tag:
+                self._answer(at_us, tags)  # captured from somewhere in the talk on
+        elif message.to_tag and not self._is_retry(message):
+            if self._answered_at_us is None:
+                self._answer(at_us, tags)  # its 2xx and ACK were not captured
+        elif self._answered_at_us is None or self._live:
+            self._try(message)
+
+    def _is_retry(self, message: SipMessage) -> bool:
+        """Some phones send credentials with the To tag of who asked for them."""
+        return self._is_refused() and self._attempt.is_before(message)
+
+    def _try(self, message: SipMessage) -> None:
+        """Another attempt (with credentials, section 22; after a redirection), or a branch of the one that goes on."""
+        if self._attempt.is_before(message):
+            self._attempt = Attempt(message)
+            self._cancel_cause = None
+        else:
+            self._attempt.fork(message.branch)
+        self._vouch(message)
+        if self._cancel_cause is None:
+            self._reopen()
+
+    def _vouch(self, message: SipMessage) -> None:
+        """Who hides from the called may be named between proxies that trust each other (RFC 3325 section 9.1)."""
+        if (
+            self._vouched is None
+            and self._first is not None
+            and identities.is_anonymous(self._first)
+            and message.from_tag == self._attempt.caller_tag
+            and not identities.asserted(self._first)
+            and identities.asserted(message)
+        ):
+            self._vouched = message
+
+    def _bye(self, at_us: int, message: SipMessage, tags: Tags) -> None:
+        """Both sides may send BYE at once, and proxies pass it on: the first one ended the dialog."""
+        if self._first is None or tags in self._gone:
+            return
+        if self._answered_at_us is None and message.from_tag != self._attempt.caller_tag:
+            self._answer(at_us, tags)  # section 15: who is called sends no BYE before; the 2xx was not captured
+        if tags in self._live:
+            self._end_dialog(at_us, tags, causes.of_request(message))
+        elif self._answered_at_us is None:
+            self._end(at_us, causes.of_request(message))
+
+    def _cancel(self, at_us: int, message: SipMessage) -> None:
+        if self._first is not None and self._attempt.cancel(message.branch) and self._answered_at_us is None:
+            self._cancel_cause = causes.of_request(message)
+            self._end(at_us, self._cancel_cause)
+
+    def _ack(self, at_us: int, message: SipMessage, tags: Tags) -> None:
+        """The ACK of a 2xx is a transaction of its own, that of a failure belongs to its INVITE (13.2.2.4, 17.1.1.3)."""
+        if self._first is None or not message.to_tag or not self._attempt.is_of(message) or self._is_refused():
+            return
+        if not self._attempt.has(message.branch):
+            self._answer(at_us, tags)  # its 2xx was not captured
+        elif self._attempt.is_root(message.branch) and self._answered_at_us is None:
+            self._end(at_us, causes.UNKNOWN)
+
+    def _is_refused(self) -> bool:
+        return self._answered_at_us is None and self._ended_at_us is not None
+
+    # -- responses ----------------------------------------------------------------------------------------------------
+
+    def _response(self, at_us: int, message: SipMessage, tags: Tags) -> None:
+        method = message.method
+        if method == "INVITE":
+            self._begin(at_us, message)
+            if tags in self._live and not self._attempt.is_of(message):
+                self._mid_dialog(at_us, message, tags)
+            else:
+                self._progress(at_us, message, tags)
+        elif method == "UPDATE":
+            self._mid_dialog(at_us, message, tags)
+        elif method == "BYE" and message.status >= 200 and message.status not in _CHALLENGES and tags in self._live:
+            self._end_dialog(at_us, tags, causes.NORMAL_CLEARING)
+        if method in _OFFERING:
+            self._negotiation.response(tags, message)
+
+    def _mid_dialog(self, at_us: int, message: SipMessage, tags: Tags) -> None:
+        if tags not in self._live:
+            return
+        if message.status in _GONE:
+            self._end_dialog(at_us, tags, causes.of_response(message))
+        elif 200 <= message.status < 300:
+            self._time(at_us, message)
+
+    def _progress(self, at_us: int, message: SipMessage, tags: Tags) -> None:
+        """What a response to an attempt means."""
+        status = message.status
+        if 200 <= status < 300:
+            if self._answered_at_us is None or self._live or self._attempt.is_of(message):
+                self._callee_agent(message, answers=self._answered_at_us is None)
+                self._answer(at_us, tags)
+                self._time(at_us, message)
+            return
+        self._callee_agent(message, answers=False)
+        if self._answered_at_us is not None:
+            return
+        if status in _RINGING:
+            self._ring(at_us)
+        elif status >= 300:
+            self._fail(at_us, message)
+
+    def _ring(self, at_us: int) -> None:
+        if self._cancel_cause is None:
+            self._reopen()
+        if self._ringing_at_us is None:
+            self._ringing_at_us = at_us
+
+    def _fail(self, at_us: int, message: SipMessage) -> None:
+        """Where a call forks the last refusal counts; 487 only repeats a CANCEL or the refusal that led to it."""
+        attempt = self._attempt
+        if attempt.is_after(message):
+            return
+        is_answer = attempt.fail(message.branch)
+        if message.status != 487:
+            attempt.refusal = causes.of_response(message)
+        elif self._ended_at_us is not None or not (is_answer or attempt.refusal):
+            return
+        if is_answer or not attempt.is_forked:
+            self._end(at_us, self._cancel_cause or attempt.refusal or causes.of_response(message))
+
+    # -- what they change ---------------------------------------------------------------------------------------------
+
+    def _begin(self, at_us: int, message: SipMessage) -> None:
+        if self._first is None:
+            self._first = message
+            self._created_at_us = at_us
+            self._attempt = Attempt(message)
+
+    def _answer(self, at_us: int, tags: Tags) -> None:
+        if tags in self._live or tags in self._gone:
+            return
+        if self._answered_at_us is None:
+            self._answered_at_us = at_us
+        self._live[tags] = None
+        self._ended_at_us = self._cause = None  # also behind a CANCEL that came too late (section 9.1)
+
+    def _end_dialog(self, at_us: int, tags: Tags, cause: str) -> None:
+        del self._live[tags]
+        self._gone[tags] = None
+        if not self._live:
+            self._end(at_us, cause)
+
+    def _end(self, at_us: int, cause: str) -> None:
+        self._ended_at_us, self._cause = at_us, cause
+
+    def _reopen(self) -> None:
+        if self._answered_at_us is None:
+            self._ended_at_us = self._cause = None
+
+    def _time(self, at_us: int, message: SipMessage) -> None:
+        """RFC 4028 section 7.2: each 2xx says anew how long the session lasts, or that it has no limit."""
+        seconds = message.session_expires.partition(";")[0].strip()
+        is_time = seconds.isascii() and seconds.isdecimal() and len(seconds) < 10
+        self._expires_at_us = at_us + int(seconds) * 1_000_000 if is_time else None
+
+    def _agent(self, message: SipMessage) -> None:
+        called = self._first is not None and message.from_tag != self._attempt.caller_tag
+        if not self._agents[called] and message.user_agent:
+            self._agents[called] = message.user_agent
+
+    def _callee_agent(self, message: SipMessage, *, answers: bool) -> None:
+        """Not from 100 and challenges, which the next hop sends on its own; who answers counts most."""
+        agent = message.server or message.user_agent
+        if agent and message.status > 100 and message.status not in _CHALLENGES and (answers or not self._agents[1]):
+            self._agents[1] = agent
+
+    # -- how it stands ------------------------------------------------------------------------------------------------
+
+    def _status(self) -> Status:
+        if self._ended_at_us is not None:
+            return Status.ENDED
+        if self._answered_at_us is not None:
+            agreed = self._negotiation.agreed
+            held = any(tags in agreed and agreed[tags].is_hold for tags in self._live)
+            return Status.ON_HOLD if held else Status.CONNECTED
+        return Status.INITIAL if self._ringing_at_us is None else Status.RINGING
+
+    def _told_cause(self) -> str | None:
+        """Who is replaced gets a BYE or CANCEL like any other; the Replaces in the other call says why."""
+        if self._replaced_at_us is None or self._ended_at_us is None or self._cause != causes.NORMAL_CLEARING:
+            return self._cause
+        near = abs(self._ended_at_us - self._replaced_at_us) <= _REPLACED_US
+        return causes.REPLACED if near else self._cause
+
+    def _agreement(self) -> Agreement | None:
+        agreed = self._negotiation.agreed
+        answered = [agreed[tags] for tags in (*self._live, *reversed(self._gone)) if tags in agreed]
+        return answered[0] if answered else next(reversed(agreed.values()), None)
+
+
+def _duration_s(answered_at_us: int | None, ended_at_us: int | None) -> int | None:
+    if answered_at_us is None:
+        return 0
+    return None if ended_at_us is None else max(ended_at_us - answered_at_us, 0) // 1_000_000

@@ -1,0 +1,15 @@
+"""Reports on media in all forms that capture agents bring: RTCP, RTCP as JSON, quality reports (RFC 6035)."""
+
+from ringback.sip import rtcp, rtcp_json, voice_reports
+from ringback.sip.packet import is_rtcp
+from ringback.sip.rtcp import Report
+
+
+def is_report(payload: bytes) -> bool:
+    """Whether this is about how media came through, and no part of the signalling itself."""
+    return is_rtcp(payload) or rtcp_json.is_json(payload) or voice_reports.is_in(payload)
+
+
+def reports(payload: bytes) -> list[Report]:
+    """What an RTCP packet says, whatever form it is in."""
+    return rtcp_json.reports(payload) if rtcp_json.is_json(payload) else rtcp.reports(payload)

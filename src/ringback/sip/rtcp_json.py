@@ -1,0 +1,80 @@
+"""RTCP as JSON, as Asterisk (res_hep_rtcp), rtpengine, and the capture agents of Homer send it in HEP packets.
+
+One object a packet: ``type``, ``ssrc``, ``sender_information``, ``report_blocks``, ``report_blocks_xr``; fields are named
+and scaled as on the wire (RFC 3550 section 6.4). Numbers may be texts, or negative where 32 bits were taken for signed.
+"""
+
+import json
+from typing import Any
+
+from ringback.sip.rtcp import Report, ReportBlock, VoiceMetrics, name, signed
+
+_EPOCH_S = 2_208_988_800
+"""From 1900, where NTP begins, to 1970."""
+_MOST_BLOCKS = 31
+
+
+def is_json(payload: bytes) -> bool:
+    return payload[:1] == b"{"
+
+
+def reports(payload: bytes) -> list[Report]:
+    """The one report of an object; none of what cannot be read."""
+    try:
+        found = json.loads(payload)
+    except (ValueError, RecursionError):
+        return []
+    if not isinstance(found, dict) or not found.keys() & {"report_blocks", "report_blocks_xr", "sender_information"}:
+        return []
+    xr = found.get("report_blocks_xr")
+    voice = (_voice(xr),) if isinstance(xr, dict) and xr else ()
+    sent = _sent(found.get("sender_information"))
+    blocks = _blocks(found.get("report_blocks"))
+    return [Report(name(_bits(found.get("type"))), _bits(found.get("ssrc")), *sent, blocks, voice=voice)]
+
+
+def _blocks(told: Any) -> tuple[ReportBlock, ...]:
+    blocks = told[:_MOST_BLOCKS] if isinstance(told, list) else []
+    return tuple(_block(each) for each in blocks if isinstance(each, dict))
+
+
+def _sent(told: Any) -> tuple[int, int, int]:
+    """The middle 32 bits of the NTP time, packets, octets. Asterisk writes the time as seconds since 1970 and µs."""
+    if not isinstance(told, dict):
+        return 0, 0, 0
+    seconds, fraction = _bits(told.get("ntp_timestamp_sec")), _bits(told.get("ntp_timestamp_usec"))
+    if 0 < seconds < _EPOCH_S:
+        seconds, fraction = seconds + _EPOCH_S, (fraction % 1_000_000 << 32) // 1_000_000
+    return (seconds & 0xFFFF) << 16 | fraction >> 16, _bits(told.get("packets")), _bits(told.get("octets"))
+
+
+def _block(told: dict[str, Any]) -> ReportBlock:
+    return ReportBlock(
+        _bits(told.get("source_ssrc")),
+        min(_bits(told.get("fraction_lost")), 255) / 256,
+        signed(_bits(told.get("packets_lost")) & 0xFFFFFF),
+        _bits(told.get("ia_jitter")),
+        _bits(told.get("lsr")),
+        _bits(told.get("dlsr")) / 65536,
+        _bits(told.get("highest_seq_no")),
+    )
+
+
+def _voice(told: dict[str, Any]) -> VoiceMetrics:
+    """What agents take over from a VoIP metrics block (RFC 3611 section 4.7): no marks."""
+    return VoiceMetrics(
+        ssrc=_bits(told.get("id")),
+        loss=min(_bits(told.get("fraction_lost")), 255) / 256 if "fraction_lost" in told else None,
+        discarded=min(_bits(told.get("fraction_discard")), 255) / 256 if "fraction_discard" in told else None,
+        round_trip_ms=_bits(told.get("round_trip_delay")) or None,
+        delay_ms=_bits(told.get("end_system_delay")) or None,
+    )
+
+
+def _bits(value: Any) -> int:
+    """An unsigned number of 32 bits; 0 for what is none."""
+    if isinstance(value, str) and len(value) < 12 and value.removeprefix("-").isdecimal():
+        value = int(value)
+    if isinstance(value, float) and abs(value) < 1 << 32:
+        value = int(value)
+    return value & 0xFFFFFFFF if isinstance(value, int) else 0
