@@ -10,6 +10,7 @@ from functools import partial
 import structlog
 
 from ringback.collect.intake import Counts, Queue
+from ringback.collect.registers import Registers
 from ringback.errors import TooSlow, Unavailable
 from ringback.services import Services
 from ringback.sip import hep, sdp
@@ -49,6 +50,7 @@ class Writer:
         self._customers = sorted(set(customers))
         self._users: dict[int, tuple[float, Mapping[str, int] | None]] = {}
         self._ends = Ends()
+        self._registers = Registers(services, self._users_of)
         self._gives_up_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="hep-writer", daemon=True)
 
@@ -69,6 +71,7 @@ class Writer:
                 by_customer.setdefault(customer_id, []).extend(self._messages(captured))
             for customer_id, messages in by_customer.items():
                 self._store(customer_id, messages)
+            self._registers.note(entries)
             if time.monotonic() >= sweep_at:
                 sweep_at = time.monotonic() + SWEEP_S
                 self._sweep()

@@ -1,6 +1,6 @@
 """`pcap`: the SIP dialogs of a capture become media sessions, with every packet for their traces."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -10,15 +10,19 @@ from ringback.importers.importer import Importer, Options, Progress, Summary, wa
 from ringback.services import Services
 from ringback.sip import capture
 from ringback.sip.dialogs import MediaSession, media_sessions
-from ringback.store import captures
-from ringback.store.database import Db
+from ringback.sip.packet import Packet
+from ringback.sip.registers import is_register
+from ringback.store import captures, registrations
+from ringback.store.database import Db, persistently
 from ringback.store.parties import parties
+from ringback.store.registrations import Seen
 
 BATCH = 200
+REGISTERS = 2_000
 
 HELP = (
     "A pcap or pcapng file of SIP over UDP, TCP or WebSocket, with RTCP where it was captured. Each call that was dialled becomes a media "
-    "session with its trace; import the calls before, so that they are linked."
+    "session with its trace; import the calls before, so that they are linked. REGISTERs tell which phones are registered."
 )
 
 
@@ -26,7 +30,8 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
     who = services.database.read(lambda db: parties(db, customer_id, options.country))
     report = capture.Report()
     with watched(path, progress) as file:
-        sessions = media_sessions(capture.read(cast(BinaryIO, file), report))
+        packets = _noted(services, customer_id, capture.read(cast(BinaryIO, file), report), who.extensions)
+        sessions = media_sessions(packets)
     summary = options.summary()
     summary.read = len(sessions)
     summary.noted.update(report.skipped)
@@ -40,6 +45,26 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
         summary.new += stored.mediasessions
         summary.known += len(lot) - stored.mediasessions
     return summary
+
+
+def _noted(
+    services: Services, customer_id: int, packets: Iterable[Packet], extensions: Mapping[str, int]
+) -> Iterator[Packet]:
+    """All of them; the REGISTERs among them go into registrations on their way."""
+    waiting: list[Seen] = []
+    for packet in packets:
+        yield packet
+        if is_register(packet.payload):
+            waiting.append((packet, None))
+        if len(waiting) >= REGISTERS:
+            _note(services, customer_id, waiting, extensions)
+            waiting.clear()
+    _note(services, customer_id, waiting, extensions)
+
+
+def _note(services: Services, customer_id: int, seen: Sequence[Seen], extensions: Mapping[str, int]) -> None:
+    now = services.clock()
+    persistently(services.database, lambda db: registrations.take(db, customer_id, seen, extensions, now=now))
 
 
 def _store(customer_id: int, lot: list[MediaSession], extensions: Mapping[str, int], db: Db) -> captures.Stored:

@@ -52,6 +52,7 @@ STAGES = (
     _kept(schema.voicemessages, "origtime", "voicemessages_bytes"),
     Stage("sip", "sip", schema.mediasessions, "created_at", retention.take_messages, _CAPTURED),
     Stage("other_sip", "sip", schema.sip_messages, "loose_at", whole(schema.sip_messages), _LOOSE),
+    Stage("registrations", "sip", schema.registrations, "last_at", whole(schema.registrations)),
     Stage("mediasessions", "msdrs", schema.mediasessions, "created_at", retention.take_sessions),
     _plain(schema.msdrs),
     Stage("cdrs", "cdrs", schema.cdrs, "calldate", retention.take_cdrs),

@@ -164,7 +164,7 @@ class Call:
         return self.caller.customer_id
 
     def bound(self, **more: Any) -> dict[str, Any]:
-        return {**bound_to(self.caller), **more}
+        return {**bound_to(self.caller), "now": self.now, **more}
 
     def parameters(self, patch: type[P]) -> P:
         """What the query gives."""

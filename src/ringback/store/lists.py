@@ -231,7 +231,9 @@ class Lists:
 
 
 def _key(listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> tuple[Any, ...]:
-    return listing.name, listing.where, tuple(conditions), tuple(sorted(bound.items()))
+    """What a total depends on. Where it is remembered, it does not depend on the time."""
+    others = sorted((name, each) for name, each in bound.items() if name != "now")
+    return listing.name, listing.where, tuple(conditions), tuple(others)
 
 
 def _counted(db: Db, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> int:

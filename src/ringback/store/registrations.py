@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -20,18 +20,15 @@ MOST_UNREGISTERED = 1_000
 """Rows of a customer: of one address-of-record, of devices that registered once, of those that never did. A scan of any
 number of names pushes out what never registered, first what is no user's, and nothing else."""
 SECOND_US = 1_000_000
+AHEAD_S = rows.DAY_S
 
 _PHONE = msgspec.json.Decoder(Phone)
 _TABLE = schema.registrations
 _COLUMNS = tuple(schema.columns(_TABLE)[2:])
 
 
-class _Seen(Protocol):
-    @property
-    def packet(self) -> Packet: ...
-
-    @property
-    def capture_id(self) -> int | None: ...
+Seen = tuple[Packet, int | None]
+"""A packet and the number of the capture agent that saw it."""
 
 
 class _Row(NamedTuple):
@@ -42,11 +39,18 @@ class _Row(NamedTuple):
     columns: Mapping[str, Any]
 
 
-def take(db: Db, customer_id: int, messages: Iterable[_Seen], users_by_extension: Mapping[str, int]) -> None:
-    """Notes what captured messages (those that are no REGISTERs too) tell; told again, it changes nothing."""
+def take(
+    db: Db, customer_id: int, messages: Iterable[Seen], users_by_extension: Mapping[str, int], *, now: int
+) -> None:
+    """Notes what captured messages tell, of which others than REGISTERs say nothing. Told again, they change nothing. What a
+    clock that is wrong puts far ahead of `now` is passed over: everything to come would be older.
+
+    Raises Taken when another process stores the same phone for the first time just now.
+    """
     given: dict[str, dict[str, list[Attempt]]] = {}
-    for packet, capture_id in ((each.packet, each.capture_id) for each in messages):
-        found = sighting(packet, capture_id) if is_register(packet.payload) else None
+    until_us = (now + AHEAD_S) * SECOND_US
+    for packet, capture_id in messages:
+        found = sighting(packet, capture_id) if is_register(packet.payload) and packet.at_us < until_us else None
         if found is not None:
             given.setdefault(clean(found.aor), {}).setdefault(clean(found.device), []).append(found.attempt)
     if given:
@@ -118,7 +122,6 @@ def _columns(now: Past, cleared_us: int) -> dict[str, Any]:
 
 
 def _update(db: Db, customer_id: int, changed: Sequence[_Row]) -> None:
-    """In one order, whoever else does the same."""
     sets = ", ".join(f"{name} = :{name}" for name in _COLUMNS if name not in ("aor", "device"))
     sql = f"UPDATE registrations SET {sets} WHERE customer_id = :customer AND id = :id"
     bound = [{**each.columns, "id": each.id, "customer": customer_id} for each in changed]
