@@ -130,8 +130,9 @@ class _Drawing:
     def _message(self, packet: Packet, message: SipMessage) -> Step:
         source, target = self._participants.column(packet.src), self._participants.column(packet.dst)
         assert source is not None and target is not None  # noqa: PT018 -- both have sent or got SIP
-        copy = self._copies.get(packet[1:], 0) + 1
-        self._copies[packet[1:]] = copy
+        same = packet.src, packet.dst, packet.payload
+        copy = self._copies.get(same, 0) + 1
+        self._copies[same] = copy
         leg = self.legs.setdefault(message.call_id, len(self.legs))
         change = self._holding.change(message, source, len(self.steps))
         summary = " · ".join(filter(None, self._summary(packet, message)))[:_LONGEST]

@@ -20,13 +20,17 @@ class Endpoint(NamedTuple):
 
 
 class Packet(NamedTuple):
-    """One captured message. ``at_us``: microseconds since 1970, UTC. ``transport``: ``UDP``, ``TCP``, ``TLS``, …"""
+    """One captured message. ``at_us``: microseconds since 1970, UTC. ``transport``: ``UDP``, ``TCP``, ``TLS``, …
+
+    ``sightings``: (number of a capture agent, its time), first the one whose time this is; empty where not known.
+    """
 
     at_us: int
     transport: str
     src: Endpoint
     dst: Endpoint
     payload: bytes
+    sightings: tuple[tuple[int, int], ...] = ()
 
 
 def is_sip(payload: bytes) -> bool:

@@ -87,17 +87,27 @@ def read_seen(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str, li
 def once(seen: Iterable[Seen]) -> list[Packet]:
     """By time, each packet once: of what several agents saw, the copies of the agent that saw most of them.
 
-    One agent's copies are retransmissions, and all of them stay.
+    One agent's copies are retransmissions, and all of them stay. When the others saw as many, each says when they did.
     """
     agents: dict[tuple[Endpoint, Endpoint, bytes], dict[int | None, list[Packet]]] = {}
     for packet, capture_id in dict.fromkeys(seen):
         message = packet.src, packet.dst, packet.payload
         agents.setdefault(message, {}).setdefault(capture_id, []).append(packet)
     found: list[Packet] = []
-    for each in agents.values():
-        most = max(each.values(), key=len)
-        found += most
+    for copies in agents.values():
+        found += _sighted(copies)
     return sorted(found, key=lambda packet: packet.at_us)
+
+
+def _sighted(copies: Mapping[int | None, list[Packet]]) -> list[Packet]:
+    agent, most = max(copies.items(), key=lambda each: len(each[1]))
+    if not agent:
+        return most
+    others = [(name, same) for name, same in copies.items() if name and name != agent and len(same) == len(most)]
+    return [
+        packet._replace(sightings=((agent, packet.at_us), *((name, same[n].at_us) for name, same in others)))
+        for n, packet in enumerate(most)
+    ]
 
 
 def _packet(row: Sequence[Any]) -> Packet:
@@ -123,7 +133,7 @@ def packet_row(call_id: str, packet: Packet, capture_id: int | None = None) -> d
 
 def _digest(packet: Packet, capture_id: int | None) -> str:
     """Of two packets of a call that one agent saw, these are different."""
-    at_us, transport, src, dst, payload = packet
+    at_us, transport, src, dst, payload, _ = packet
     ends = f"{capture_id} {at_us} {transport} {src.ip} {src.port} {dst.ip} {dst.port} "
     return hashlib.sha256(ends.encode() + payload).hexdigest()[:32]
 

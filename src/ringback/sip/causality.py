@@ -1,0 +1,327 @@
+"""What must have happened before what, as SIP says: RFC 3261, PRACK of RFC 3262.
+
+Each rule is a key. Some messages give it, others need it, and whoever needs it comes after all who give it.
+"""
+
+import re
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from ringback.sip.message import SipMessage, user_of
+from ringback.sip.packet import Packet
+
+Key = tuple[object, ...]
+"""The rule's name first."""
+
+SENT, PASSED_ON, PROVISIONAL, CHALLENGED, ENDED = "sent", "passed on", "provisional", "challenged", "ended"
+REFUSED, ACCEPTED, ACKED, CONFIRMED, DIALOG = "refused", "accepted", "acked", "confirmed", "dialog"
+RELIABLE, NUMBERED, CANCELLED, BRIDGED = "reliable", "numbered", "cancelled", "bridged"
+
+WEAK = frozenset({CONFIRMED, CANCELLED, BRIDGED})
+"""Nearly always so; what a clock says is more certain."""
+EMITTED = frozenset({PROVISIONAL, NUMBERED, ACKED})
+"""Between two messages of one sender: the second may leave before the first has arrived."""
+
+_VIA = re.compile(rb"(?:^|\n)(?:via|v)[ \t]*:([^\r\n]*)", re.I)
+_BRANCH = re.compile(rb";\s*branch\s*=\s*([^;,\s]+)", re.I)
+_RSEQ = re.compile(rb"\nrseq[ \t]*:[ \t]*(\d{1,10})", re.I)
+_RACK = re.compile(rb"\nrack[ \t]*:[ \t]*(\d{1,10})[ \t]+(\d{1,10})", re.I)
+
+
+class Fact(NamedTuple):
+    """One message, as far as order goes. ``vias``: the branch of each hop, topmost first; ``status``: 0 of requests.
+
+    ``is_first``: no retransmission; only first ones give.
+    """
+
+    place: int
+    src: str
+    dst: str
+    call: str
+    method: str
+    number: int
+    status: int
+    vias: tuple[bytes, ...]
+    from_tag: str
+    to_tag: str
+    is_first: bool
+    packet: Packet
+    message: SipMessage
+
+    @property
+    def transaction(self) -> Key:
+        return self.call, self.vias[:1], self.number
+
+    @property
+    def is_initial(self) -> bool:
+        return self.method == "INVITE" and not self.status and not self.to_tag
+
+
+class Keys(NamedTuple):
+    gives: tuple[Key, ...]
+    needs: tuple[Key, ...]
+
+
+def fact(place: int, packet: Packet, message: SipMessage, is_first: bool) -> Fact | None:
+    """None where there is no CSeq: nothing can be said of such a message."""
+    if message.cseq is None:
+        return None
+    return Fact(
+        place,
+        packet.src.ip,
+        packet.dst.ip,
+        message.call_id,
+        message.method,
+        message.cseq.number,
+        message.status,
+        _vias(packet.payload),
+        message.from_.tag,
+        message.to.tag,
+        is_first,
+        packet,
+        message,
+    )
+
+
+def keys(facts: Sequence[Fact]) -> Iterator[tuple[Fact, Keys]]:
+    """What each message gives and needs, but for what ties two legs (`bridges`)."""
+    known = _Known(facts)
+    for each in facts:
+        found = known.of_response(each) if each.status else known.of_request(each)
+        gives = tuple(found.gives) if each.is_first else ()
+        yield each, Keys(gives, tuple(key for key in found.needs if key not in gives))
+
+
+class _Found:
+    def __init__(self) -> None:
+        self.gives: list[Key] = []
+        self.needs: list[Key] = []
+
+
+class _Known:
+    """What has to be known of all messages to tell what one of them needs."""
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        self._initial: set[Key] = set()
+        self._invites: dict[Key, set[int]] = defaultdict(set)
+        self._requests: dict[Key, set[int]] = defaultdict(set)
+        for each in facts:
+            if each.is_initial:
+                self._initial.add((each.call, each.from_tag, each.number))
+            if not each.status and each.method == "INVITE":
+                self._invites[each.call, each.from_tag].add(each.number)
+            if _is_numbered(each):
+                self._requests[_line(each)].add(each.number)
+        self._invites_in_order = {key: sorted(numbers) for key, numbers in self._invites.items()}
+        self._requests_in_order = {key: sorted(numbers) for key, numbers in self._requests.items()}
+
+    def of_request(self, it: Fact) -> _Found:
+        found = _Found()
+        found.gives = [(SENT, *it.transaction, it.method), (PASSED_ON, it.call, it.number, it.method, it.vias)]
+        if len(it.vias) > 1:
+            found.needs.append((PASSED_ON, it.call, it.number, it.method, it.vias[1:]))
+        found.needs.append((CHALLENGED, it.call, it.from_tag, it.number - 1, it.method))
+        if _is_numbered(it):
+            found.gives.append((NUMBERED, _line(it), it.number))
+            found.needs.append((NUMBERED, _line(it), _before(self._requests_in_order[_line(it)], it.number)))
+        self._in_dialog(it, found)
+        return found
+
+    def _in_dialog(self, it: Fact, found: _Found) -> None:
+        match it.method:
+            case "INVITE":
+                self._invite(it, found)
+            case "ACK":
+                found.needs += [(REFUSED, *it.transaction), (ACCEPTED, it.call, it.number, it.to_tag)]
+                found.gives.append((ACKED, _line(it), it.number))
+                if (it.call, it.from_tag, it.number) in self._initial:
+                    found.gives.append((CONFIRMED, it.call, it.to_tag))
+            case "BYE":
+                found.needs += [_dialog(it), (CONFIRMED, it.call, it.from_tag)]
+            case "CANCEL":
+                # Not before something was heard of the INVITE (section 9.1).
+                found.needs += [(SENT, *it.transaction, "INVITE"), (PROVISIONAL, *it.transaction, "INVITE", 0)]
+                found.gives.append((CANCELLED, *it.transaction))
+            case "PRACK":
+                rack = _RACK.search(it.packet.payload)
+                if rack:
+                    found.needs.append((RELIABLE, it.call, int(rack[1]), int(rack[2]), it.to_tag))
+
+    def _invite(self, it: Fact, found: _Found) -> None:
+        """No INVITE while another one of the same side is not answered (section 14.1)."""
+        before = _before(self._invites_in_order[it.call, it.from_tag], it.number)
+        found.needs += [(ENDED, it.call, it.from_tag, before, tag) for tag in {"", it.to_tag}]
+        found.needs.append((ACKED, _line(it), before))
+        if it.to_tag:
+            found.needs += [_dialog(it), (CONFIRMED, it.call, it.from_tag)]
+
+    def of_response(self, it: Fact) -> _Found:
+        found = _Found()
+        found.needs.append((SENT, *it.transaction, it.method))
+        if it.status > 100:  # which is for one hop
+            passed_on = PASSED_ON, it.call, it.number, it.method, it.status, it.to_tag
+            found.gives.append((*passed_on, it.vias[1:]))
+            found.needs.append((*passed_on, it.vias))
+        _staged(it, found)
+        if it.status in (401, 407):
+            found.gives.append((CHALLENGED, it.call, it.from_tag, it.number, it.method))
+        if it.method == "CANCEL":
+            found.gives.append((CANCELLED, *it.transaction))
+        if it.method == "INVITE":
+            self._of_invite(it, found)
+        return found
+
+    def _of_invite(self, it: Fact, found: _Found) -> None:
+        if it.status < 200:
+            rseq = _RSEQ.search(it.packet.payload)
+            if rseq:
+                found.gives.append((RELIABLE, it.call, int(rseq[1]), it.number, it.to_tag))
+        elif it.status < 300:
+            found.gives.append((ACCEPTED, it.call, it.number, it.to_tag))
+            found.gives.append((ENDED, it.call, it.from_tag, it.number, it.to_tag))
+            if (it.call, it.from_tag, it.number) in self._initial:
+                found.gives.append(_dialog(it))
+        else:
+            found.gives.append((REFUSED, *it.transaction))
+            if len(it.vias) == 1:
+                found.gives.append((ENDED, it.call, it.from_tag, it.number, ""))
+            if it.status == 487:
+                found.needs.append((CANCELLED, *it.transaction))
+
+
+def _staged(it: Fact, found: _Found) -> None:
+    """100, then other provisional responses, then the final one."""
+    stage = 0 if it.status <= 100 else 1 if it.status < 200 else 2
+    found.gives += [(PROVISIONAL, *it.transaction, it.method, stage)] if stage < 2 else []
+    found.needs += [(PROVISIONAL, *it.transaction, it.method, before) for before in range(stage)]
+
+
+def _is_numbered(it: Fact) -> bool:
+    """ACK and CANCEL have the number of their INVITE, and may come behind later requests."""
+    return not it.status and it.method not in ("ACK", "CANCEL")
+
+
+def _line(it: Fact) -> Key:
+    """One side of a call on one way."""
+    return it.call, it.from_tag, it.src, it.dst
+
+
+def _dialog(it: Fact) -> Key:
+    return DIALOG, it.call, *sorted((it.from_tag, it.to_tag))
+
+
+def _before(numbers: Sequence[int], number: int) -> int:
+    """-1 where it is the first."""
+    place = bisect_left(numbers, number)
+    return numbers[place - 1] if place else -1
+
+
+def _vias(payload: bytes) -> tuple[bytes, ...]:
+    head = payload.partition(b"\r\n\r\n")[0]
+    hops = (hop for line in _VIA.findall(head) for hop in line.split(b","))
+    return tuple(found[1] if (found := _BRANCH.search(hop)) else hop.partition(b";")[0].strip() for hop in hops)
+
+
+# -- the two sides of a B2BUA -------------------------------------------------------------------------------------------
+
+_Leg = tuple[str, str]
+"""Call-ID and From tag."""
+
+
+def bridges(facts: Sequence[Fact]) -> Iterator[tuple[Fact, Keys]]:
+    """What a B2BUA does on one side after what it heard on the other, where it is plain which two legs it connects.
+
+    A leg that it calls out on belongs to the one it was called on with the same numbers, to the only one with the same
+    callee, or to the only one. With other callees (a queue, a menu) nothing but the INVITEs is tied.
+    """
+    invites = [each for each in facts if each.is_initial and each.is_first]
+    if len({each.call for each in invites}) < 2:
+        return
+    inward: dict[str, dict[_Leg, Fact]] = defaultdict(dict)
+    outward: dict[tuple[str, _Leg], Fact] = {}
+    for each in sorted(invites, key=lambda it: it.number):
+        inward[each.dst][each.call, each.from_tag] = each
+        if len(each.vias) == 1:
+            outward.setdefault((each.src, (each.call, each.from_tag)), each)
+    pairs = [
+        (it, found) for (host, _), it in outward.items() if (found := _incoming(it, inward.get(host, {}))) is not None
+    ]
+    legs = _Bridges(pairs)
+    for each in facts:
+        yield each, legs.keys(each)
+
+
+def _incoming(out: Fact, inward: dict[_Leg, Fact]) -> Fact | None:
+    others = [each for leg, each in inward.items() if leg[0] != out.call][:_MOST]
+    same_callee = [each for each in others if _callee(each) == _callee(out)]
+    same = [each for each in same_callee if each.message.from_.user == out.message.from_.user]
+    fitting = same or same_callee or others
+    return fitting[0] if len(fitting) == 1 else None
+
+
+_MOST = 64
+
+
+class _Bridges:
+    def __init__(self, pairs: Sequence[tuple[Fact, Fact]]) -> None:
+        self._outs: dict[_Leg, list[tuple[str, _Leg]]] = defaultdict(list)
+        self._in: dict[_Leg, tuple[str, _Leg]] = {}
+        self._last_number = {}
+        twins: dict[_Leg, list[_Leg]] = defaultdict(list)
+        for out, it in pairs:
+            leg, outer = (out.call, out.from_tag), (it.call, it.from_tag)
+            self._outs[outer].append((out.src, leg))
+            self._in[leg] = out.src, outer
+            self._last_number[outer] = it.number
+            if _callee(out) == _callee(it):
+                twins[outer].append(leg)
+        self._twin = {outer: legs[0] for outer, legs in twins.items() if len(legs) == 1}
+        self._twin |= {leg: outer for outer, leg in list(self._twin.items())}
+
+    def keys(self, it: Fact) -> Keys:
+        leg = it.call, it.from_tag
+        if it.is_initial or it.method == "CANCEL":
+            return self._asked(it, leg)
+        if it.status and it.method == "INVITE" and it.status not in (100, 401, 407):
+            return self._answered(it, leg)
+        if it.method == "BYE" and not it.status:
+            return self._hung_up(it)
+        return Keys((), ())
+
+    def _asked(self, it: Fact, leg: _Leg) -> Keys:
+        if it.status:
+            return Keys((), ())
+        needs: tuple[Key, ...] = ()
+        gives: tuple[Key, ...] = ()
+        if leg in self._in and self._in[leg][0] == it.src:
+            needs = ((BRIDGED, it.method, leg),)
+        outs = self._outs.get(leg, [])
+        if it.is_first and it.number == self._last_number.get(leg):
+            gives = tuple((BRIDGED, it.method, out) for host, out in outs if host == it.dst)
+        return Keys(gives, needs)
+
+    def _answered(self, it: Fact, leg: _Leg) -> Keys:
+        outer = self._in.get(leg)
+        if outer is not None and outer[0] == it.dst and self._twin.get(leg) == outer[1] and it.is_first:
+            return Keys(((BRIDGED, it.status, outer[1]),), ())
+        if leg in self._outs and leg in self._twin and self._in[self._twin[leg]][0] == it.src:
+            return Keys((), ((BRIDGED, it.status, leg),))
+        return Keys((), ())
+
+    def _hung_up(self, it: Fact) -> Keys:
+        """By whoever is first: in a call both From and To tag may be that of its INVITE."""
+        for leg in ((it.call, it.from_tag), (it.call, it.to_tag)):
+            twin = self._twin.get(leg)
+            if twin is not None:
+                host = (self._in.get(leg) or self._in[twin])[0]
+                if it.dst == host and it.is_first:
+                    return Keys(((BRIDGED, "BYE", twin),), ())
+                if it.src == host:
+                    return Keys((), ((BRIDGED, "BYE", leg),))
+        return Keys((), ())
+
+
+def _callee(it: Fact) -> str:
+    return it.message.to.user or user_of(it.message.request_uri)
