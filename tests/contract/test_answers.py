@@ -48,6 +48,8 @@ REFUSED = {
     "GET /cdrs/{id}.html": 404,
     "GET /msdrs/{id}.svg": 404,
     "GET /msdrs/{id}.html": 404,
+    "GET /cdrs/{id}/diagnosis": 404,
+    "GET /msdrs/{id}/diagnosis": 404,
 }
 """What needs more than a record to succeed (a password, a phone, audio, a capture), and what it answers without."""
 

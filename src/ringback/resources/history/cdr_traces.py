@@ -1,6 +1,7 @@
 """The signalling of a CDR's whole call."""
 
 from ringback.resources.history.cdrs import CDRS
+from ringback.resources.history.diagnoses import diagnosed
 from ringback.resources.history.ladders import drawn, paged
 from ringback.resources.history.traces import dumped, traced
 from ringback.store import captures
@@ -10,4 +11,5 @@ ENDPOINTS = (
     dumped("/cdrs/{id}.pcap", CDRS, captures.of_cdr, "The SIP messages of all legs of the call as a capture file"),
     drawn("/cdrs/{id}.svg", CDRS, captures.of_cdr, "The SIP messages of all legs of the call as a ladder diagram"),
     paged("/cdrs/{id}.html", CDRS, captures.of_cdr, "That diagram as a page with the messages to click on"),
+    diagnosed("/cdrs/{id}/diagnosis", CDRS, captures.of_cdr, "What is wrong with the call, in words"),
 )

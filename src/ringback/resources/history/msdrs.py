@@ -1,6 +1,7 @@
 """MSDRs: one for every SIP dialog that has ended, as seen on the wire (reference page "History", Msdr)."""
 
 from ringback.record import Count, Id, Name, Number, Object, Record, WireTime
+from ringback.resources.history.diagnoses import diagnosed
 from ringback.resources.history.ladders import drawn, paged
 from ringback.resources.history.mediasessions import NAMES, Type
 from ringback.resources.history.traces import dumped, traced
@@ -41,4 +42,5 @@ ENDPOINTS = (
     dumped("/msdrs/{id}.pcap", MSDRS, captures.of_msdr, "The SIP messages of one dialog as a capture file"),
     drawn("/msdrs/{id}.svg", MSDRS, captures.of_msdr, "The SIP messages of one dialog as a ladder diagram"),
     paged("/msdrs/{id}.html", MSDRS, captures.of_msdr, "That diagram as a page with the messages to click on"),
+    diagnosed("/msdrs/{id}/diagnosis", MSDRS, captures.of_msdr, "What is wrong with one dialog, in words"),
 )

@@ -9,7 +9,8 @@ from ringback.sip.diagnosis.headers import Headers, headers
 from ringback.sip.message import SipMessage
 from ringback.sip.order import Seen, causal
 from ringback.sip.packet import Endpoint, Packet, is_rtcp
-from ringback.sip.rtcp import Report, reports
+from ringback.sip.reports import is_report, reports
+from ringback.sip.rtcp import Report
 
 SECOND_US = 1_000_000
 CHALLENGES = frozenset({401, 407})
@@ -248,7 +249,7 @@ class Call:
         self.rtcp: list[Heard] = []
         legs: dict[str, Leg] = {}
         for place, (packet, message) in enumerate(_traced(causal(packets)), 1):
-            if message is None:
+            if message is None or is_report(packet.payload):
                 self.rtcp.append(Heard(place, packet, reports(packet.payload)))
             elif message.call_id and message.cseq is not None and _is_readable(message):
                 legs.setdefault(message.call_id, Leg(message.call_id)).add(Message(place, packet, message))

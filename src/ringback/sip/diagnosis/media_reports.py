@@ -1,6 +1,7 @@
 """What RTCP tells of media that do not arrive (RFC 3550 section 6.4)."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 from ringback.sip.diagnosis.call import SECOND_US, Call, Heard
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
@@ -41,25 +42,31 @@ class _Stream:
 
     def __init__(self) -> None:
         self.reports: list[Heard] = []
-        self.sent: list[tuple[Heard, int]] = []
+        self.sent: list[int] = []
         self.lost: list[tuple[Heard, ReportBlock]] = []
 
     def add(self, heard: Heard) -> None:
         told = [each for each in heard.reports if each.kind in ("SR", "RR")]
         if told:
             self.reports.append(heard)
-            self.sent.append((heard, max(each.packets for each in told)))
-            self.lost += [(heard, block) for each in told for block in each.blocks]
+            self.sent += [each.packets for each in told if each.kind == "SR"]
+            # Before anything is heard some phones report on a source of their own making, 0.
+            self.lost += [(heard, block) for each in told for block in each.blocks if block.ssrc]
 
     @property
     def is_long(self) -> bool:
         return len(self.reports) >= _FEW and self.reports[-1].packet.at_us - self.reports[0].packet.at_us >= _SPAN_US
 
     @property
+    def most(self) -> int:
+        return max(self.sent, default=0)
+
+    @property
     def rise(self) -> int:
-        """Packets sent between the first and the last report; all of them where it began later."""
-        counts = [count for _, count in self.sent]
-        return max(counts[-1] - counts[0], 0) if counts else 0
+        """Packets sent while reports came; counts begin anew with another source."""
+        if len(self.sent) < _FEW:
+            return self.most
+        return sum(max(after - before, 0) for before, after in pairwise(self.sent))
 
     @property
     def proofs(self) -> tuple[Heard, Heard]:
@@ -74,7 +81,7 @@ def find(call: Call) -> Iterator[Finding]:
         if there is None or not here.is_long or not there.is_long:
             continue
         if there.rise >= _PACKETS and here.rise == 0:
-            says = f"{src} reported no audio sent ({here.sent[-1][1]} packets), while {dst} sent {there.rise} packets."
+            says = f"{src} reported no audio sent ({here.most} packets), while {dst} sent {there.rise} packets."
             yield finding(NOT_SENT, says, [*here.proofs, *there.proofs])
         if there.rise >= _PACKETS and _hears_nothing(here):
             says = f"{dst} sent {there.rise} packets of audio, and {src} reports that it got none."
