@@ -102,6 +102,7 @@ def test_only_secrets_may_stand_in_files() -> None:
             "trusted_proxies: 'proxy' is no address or network (RINGBACK_TRUSTED_PROXIES).",
         ),
         ("log_level", "loud", "log_level must be one of debug, info, warning, error, not 'loud' (RINGBACK_LOG_LEVEL)."),
+        ("sip_mask", "true", "sip_mask must be yes or no, not 'true' (RINGBACK_SIP_MASK)."),
         ("public_url", "calls.example.com", "public_url must begin with https:// or http:// (RINGBACK_PUBLIC_URL)."),
         ("smtp_url", "mail.example.com:25", "smtp_url must begin with smtp:// or smtps:// (RINGBACK_SMTP_URL)."),
     ],

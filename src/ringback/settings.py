@@ -47,6 +47,7 @@ class Settings:
     hep_leave_out: str = _setting("", "SIP methods (comma-separated) that are not kept, such as REGISTER, OPTIONS.")
     hep_tls_certificate: str = _setting("", "File of the certificate chain for tls:// addresses (PEM).")
     hep_tls_key: str = _setting("", "File of its private key, unless it stands in the same file.")
+    sip_mask: str = _setting("no", "yes: digest responses and SRTP keys in captured SIP are stored as asterisks.")
     log_level: str = _setting("info", "debug, info, warning or error.")
 
     def database_url(self) -> str:
@@ -58,6 +59,10 @@ class Settings:
     def api_url(self, path: str) -> str:
         """The URL of a path of the API; relative to this server where `public_url` is not set."""
         return f"{self.public_url.rstrip('/')}{BASE_PATHS[0]}{path}"
+
+    def masks_sip(self) -> bool:
+        """Whether secrets in captured SIP are masked before anything is stored."""
+        return self.sip_mask == "yes"
 
     def is_embedded(self) -> bool:
         """Whether the database is an SQLite file, which the server migrates by itself at start."""
@@ -180,6 +185,8 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "smtp_url", "smtp_url needs mail_from, the sender address of mails"
     if settings.log_level not in LOG_LEVELS:
         yield "log_level", f"log_level must be one of {', '.join(LOG_LEVELS)}, not {settings.log_level!r}"
+    if settings.sip_mask not in ("yes", "no"):
+        yield "sip_mask", f"sip_mask must be yes or no, not {settings.sip_mask!r}"
     if not 0 <= settings.port <= 65_535:
         yield "port", f"port must be from 0 to 65535, not {settings.port}"
     if not 0 < settings.query_timeout_s < math.inf:

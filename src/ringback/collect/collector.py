@@ -30,7 +30,7 @@ class Collector:
         admitted = _sources(services)
         tls = _tls(settings)
         self.counts, self.queue = Counts(), Queue()
-        self._intake = Intake(Gate(admitted), self.queue, self.counts)
+        self._intake = Intake(Gate(admitted), self.queue, self.counts, masks=settings.masks_sip())
         self.sockets = bound(settings.hep_listen)
         if tls is None and any(each.transport == "TLS" for each in self.sockets):
             _close(self.sockets)

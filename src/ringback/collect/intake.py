@@ -10,6 +10,7 @@ import structlog
 from ringback.collect.sources import Gate, Refused
 from ringback.sip import hep
 from ringback.sip.hep import Captured, HepError
+from ringback.sip.masking import without_secrets
 
 log = structlog.get_logger()
 
@@ -98,8 +99,11 @@ def _size(entry: Entry) -> int:
 
 
 class Intake:
-    def __init__(self, gate: Gate, queue: Queue, counts: Counts) -> None:
+    """`masks`: whether secrets are taken out of SIP messages, before anything keeps them."""
+
+    def __init__(self, gate: Gate, queue: Queue, counts: Counts, *, masks: bool = False) -> None:
         self.gate, self.queue, self.counts = gate, queue, counts
+        self._masks = masks
         self._sampled_at = 0.0
 
     def datagram(self, data: bytes, ip: str) -> None:
@@ -138,4 +142,6 @@ class Intake:
         except (HepError, Refused) as error:
             self.refuse(str(error), data, ip)
             return None
+        if self._masks:
+            captured = captured._replace(packet=without_secrets(captured.packet))
         return Entry(customer_id, captured)

@@ -10,6 +10,7 @@ from ringback.importers.importer import Importer, Options, Progress, Summary, wa
 from ringback.services import Services
 from ringback.sip import capture
 from ringback.sip.dialogs import MediaSession, media_sessions
+from ringback.sip.masking import without_secrets
 from ringback.sip.packet import Packet
 from ringback.sip.registers import is_register
 from ringback.store import captures, registrations
@@ -30,8 +31,9 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
     who = services.database.read(lambda db: parties(db, customer_id, options.country))
     report = capture.Report()
     with watched(path, progress) as file:
-        packets = _noted(services, customer_id, capture.read(cast(BinaryIO, file), report), who.extensions)
-        sessions = media_sessions(packets)
+        read = capture.read(cast(BinaryIO, file), report)
+        kept = map(without_secrets, read) if services.settings.masks_sip() else read
+        sessions = media_sessions(_noted(services, customer_id, kept, who.extensions))
     summary = options.summary()
     summary.read = len(sessions)
     summary.noted.update(report.skipped)
