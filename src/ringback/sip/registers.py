@@ -4,6 +4,7 @@ Read by itself, in one pass, as half of all SIP is this. Any bytes may come; all
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from ringback.sip.message import address, decoded
@@ -90,6 +91,11 @@ _NAMES = {
     "authorization": "server", "proxy-authorization": "proxy",
     "www-authenticate": "challenge", "proxy-authenticate": "challenge",
 }  # fmt: skip
+_USUAL = {name.title(): field for name, field in _NAMES.items()} | {
+    **{"Call-ID": "call-id", "CSeq": "cseq", "WWW-Authenticate": "challenge"},
+    **dict.fromkeys(("From", "Max-Forwards", "Content-Length", "Allow", "Supported", "Server", "Date"), ""),
+}
+"""Headers as most agents write them."""
 
 
 def sighting(packet: Packet, capture_id: int | None) -> Sighting | None:
@@ -120,7 +126,8 @@ def _headers(lines: Sequence[str]) -> dict[str, str]:
                 found[last] += " " + line.strip()
             continue
         name, _, value = line.partition(":")
-        last = _NAMES.get(name.strip().lower(), "")
+        usual = _USUAL.get(name)
+        last = _NAMES.get(name.strip().lower(), "") if usual is None else usual
         if last and len(known := found.get(last, "")) < _LONGEST_HEADER:
             found[last] = f"{known}, {value.strip()}" if known else value.strip()
     return found
@@ -171,6 +178,7 @@ def _sighting(
     return Sighting(aor, f"{near.ip} {host}" if is_named else near.ip, attempt)
 
 
+@lru_cache(maxsize=2048)
 def _aor(text: str) -> str:
     """The canonical address-of-record (section 10.3, step 5): without parameters, the host in small letters."""
     scheme, _, rest = address(text[:_LONGEST_HEADER]).uri.partition(";")[0].partition(":")
@@ -178,6 +186,7 @@ def _aor(text: str) -> str:
     return f"{scheme.lower()}:{user}{at}{host.lower()}"[:_LONGEST_TEXT] if rest else ""
 
 
+@lru_cache(maxsize=2048)
 def host_port(text: str) -> tuple[str, int]:
     """Without the brackets of IPv6; port 0 where none is given."""
     text = text.strip().lower()
@@ -206,6 +215,7 @@ def _seconds(text: str | None) -> int:
     return min(int(text), _LONGEST_S) if _is_number(text) else DEFAULT_S
 
 
+@lru_cache(maxsize=2048)
 def _contacts(text: str) -> tuple[Contact, ...]:
     """A list of name-addr and addr-spec with their parameters (section 20.10)."""
     found = []

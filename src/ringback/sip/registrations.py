@@ -8,7 +8,7 @@ the last success is summed up in `Past`, so that a phone's history stays short.
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import reduce
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ringback.sip.registers import DEFAULT_S, UNSAID, Answer, Asked, Attempt, Contact, host_port
 
@@ -140,34 +140,39 @@ def _is_question(attempt: Attempt) -> bool:
 
 
 def _next(past: Past, attempt: Attempt) -> Past:
-    end, asked, answer = attempt.end, attempt.asked, attempt.answer
-    now = past._replace(
-        at_us=max(past.at_us, attempt.at_us),
-        call_id=attempt.call_id,
-        cseq=attempt.cseq,
-        ip=end.ip,
-        port=end.port,
-        transport=end.transport,
-    )
+    end, asked = attempt.end, attempt.asked
+    contact = user_agent = ""
     if asked is not None:
-        contact = next((uri for uri, _ in asked.contacts if uri != _STAR), "")
-        now = now._replace(contact=contact or now.contact, user_agent=asked.user_agent or now.user_agent)
+        contact, user_agent = next((uri for uri, _ in asked.contacts if uri != _STAR), ""), asked.user_agent
+    changes = {
+        "at_us": max(past.at_us, attempt.at_us),
+        "call_id": attempt.call_id,
+        "cseq": attempt.cseq,
+        "contact": contact or past.contact,
+        "ip": end.ip,
+        "port": end.port,
+        "transport": end.transport,
+        "user_agent": user_agent or past.user_agent,
+    }
+    return past._replace(**{**changes, **_outcome(past, attempt)})
+
+
+def _outcome(past: Past, attempt: Attempt) -> dict[str, Any]:
+    """What of the past the end of an attempt changes."""
+    answer = attempt.answer
     if answer is None:
-        is_unheard = not attempt.heard and any(
-            last - first >= RETRANSMITTED_US for first, last in attempt.sent.values()
-        )
-        return _failed(now, NO_ANSWER) if is_unheard else now
+        is_unheard = not attempt.heard and any(map(_is_repeated, attempt.sent.values()))
+        return {"failures": past.failures + 1, "soft": 0, "cause": NO_ANSWER} if is_unheard else {}
     cause = f"{answer.status} {answer.phrase}".strip()
     if answer.status < 300:
-        return _accepted(now._replace(soft=0, cause=cause), attempt, answer)
-    soft = _soft(asked, answer)
-    if soft and soft != past.soft:
-        return now._replace(soft=soft, cause=cause)
-    return _failed(now, cause)._replace(soft=soft)
+        return {"soft": 0, "cause": cause, **_accepted(attempt, answer)}
+    soft = _soft(attempt.asked, answer)
+    is_failure = not soft or soft == past.soft
+    return {"failures": past.failures + is_failure, "soft": soft, "cause": cause}
 
 
-def _failed(past: Past, cause: str) -> Past:
-    return past._replace(failures=past.failures + 1, soft=0, cause=cause)
+def _is_repeated(sent: tuple[int, int]) -> bool:
+    return sent[1] - sent[0] >= RETRANSMITTED_US
 
 
 def _soft(asked: Asked | None, answer: Answer) -> int:
@@ -181,17 +186,16 @@ def _soft(asked: Asked | None, answer: Answer) -> int:
     return answer.status if answer.status < 400 or answer.status == _INTERVAL_TOO_BRIEF else 0
 
 
-def _accepted(now: Past, attempt: Attempt, answer: Answer) -> Past:
+def _accepted(attempt: Attempt, answer: Answer) -> dict[str, Any]:
     if _is_question(attempt):
-        return now
-    now = now._replace(failures=0, expires_us=0)
+        return {}
     if attempt.asked is not None and any(uri == _STAR for uri, _ in attempt.asked.contacts):
-        return now._replace(cleared_us=answer.at_us)
+        return {"failures": 0, "expires_us": 0, "cleared_us": answer.at_us}
     contact, seconds = _granted(attempt, answer)
     if not seconds:
-        return now
+        return {"failures": 0, "expires_us": 0}
     until_us = answer.at_us + seconds * _SECOND_US
-    return now._replace(contact=contact, registered_us=answer.at_us, expires_us=until_us)
+    return {"failures": 0, "contact": contact, "registered_us": answer.at_us, "expires_us": until_us}
 
 
 def _granted(attempt: Attempt, answer: Answer) -> Contact:
