@@ -420,7 +420,7 @@ def test_by_tcp_nothing_is_sent_twice_but_silence_is_silence() -> None:
 def test_a_large_invite_by_udp_may_have_been_lost_in_fragments() -> None:
     table = f"0.0 alice > bob INVITE 1 sdp x3 Filling={'x' * 1300}"
     assert "fragments" in the_only(table).look
-    assert "fragments" not in diagnose(scene(table, "TCP"))[0].look
+    assert "fragments" not in diagnose(scene(table + "\n20.0 alice > bob CANCEL 1", "TCP"))[0].look
 
 
 def test_the_password_that_is_wrong_is_named() -> None:
@@ -596,3 +596,58 @@ def test_who_hung_up_a_short_call() -> None:
 def test_the_same_fault_on_both_legs_is_one_finding() -> None:
     shown = the_only("0.0 alice > pbx INVITE 1 sdp x3 leg=a\n0.1 pbx > bob INVITE 1 sdp x3 leg=b")
     assert [each.place for each in shown.proofs] == [1, 2, 3, 4, 5, 6]
+
+
+# -- what was not captured ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "0.0 alice > bob INVITE 1 sdp\n0.1 bob > alice 100/INVITE 1\n5.0 alice > bob ACK 1\n60.0 alice > bob BYE 2",
+        "0.0 alice > bob INVITE 1 sdp\n5.0 alice > bob ACK 1\n60.0 alice > bob BYE 2",
+        "0.0 alice > bob INVITE 1 sdp x3\n5.0 alice > bob ACK 1\n60.0 alice > bob BYE 2",
+        "0.0 alice > bob INVITE 1 sdp\n1.0 bob > alice 200/INVITE 1 sdp",
+    ],
+)
+def test_responses_that_nobody_saw_count_as_given_when_the_call_goes_on(table: str) -> None:
+    assert found(table) == []
+
+
+def test_half_of_a_call_is_no_fault() -> None:
+    packets = scene(ANSWERED + HOLD + HUNG_UP)
+    for way in ("198.51.100.11", "203.0.113.22"):
+        assert [each.code for each in diagnose(each for each in packets if each.src.ip == way)] in (
+            [],
+            ["hold-not-resumed"],
+        )
+
+
+def test_formats_that_nobody_names_may_be_anything() -> None:
+    packets = scene(AGREED.format(offer="PCMA", answer="opus"))
+    unnamed = [each._replace(payload=each.payload.replace(b"a=rtpmap:111", b"a=nothing:0")) for each in packets]
+    assert [each.code for each in diagnose(packets)] == ["codec-none-common"]
+    assert diagnose(unnamed) == []
+
+
+def test_a_server_that_tries_another_one_again_goes_in_no_circle() -> None:
+    table = "".join(f"0.{n} p > bob INVITE 1 sdp branch={n}\n" for n in range(4))
+    assert found(table) == []
+
+
+def test_a_trunk_that_is_silent_is_a_warning_when_another_takes_the_call() -> None:
+    shown = the_only("""
+        0.0  alice > pbx  INVITE      1  sdp  leg=a
+        0.1  pbx > alice  180/INVITE  1       leg=a
+        0.2  pbx > gw     INVITE      1  sdp  leg=b  x5
+        9.0  pbx > bob    INVITE      1  sdp  leg=c
+        9.9  bob > pbx    200/INVITE  1  sdp  leg=c
+        9.9  pbx > bob    ACK         1       leg=c
+    """)
+    assert (shown.code, shown.severity) == ("invite-no-response", Severity.WARNING)
+
+
+def test_a_call_that_lost_its_media_was_cut_off() -> None:
+    ended = HUNG_UP.replace("BYE 9", 'BYE 9 Reason=SIP;cause=604;text="MEDIA_TIMEOUT"', 1)
+    assert the_only(ANSWERED + ended).code == "call-cut-off"
+    assert found(ANSWERED + HUNG_UP.replace("BYE 9", 'BYE 9 Reason=SIP;cause=200;text="Transfer"', 1)) == []

@@ -27,7 +27,7 @@ UNANSWERED = Kind(
 KINDS = (LOOP, REJECTED, UNANSWERED)
 _CHALLENGE = ("www-authenticate", "proxy-authenticate")
 _CREDENTIALS = ("authorization", "proxy-authorization")
-_NOT_CHALLENGED = frozenset({"ACK", "CANCEL"})
+_NOT_CHALLENGED = frozenset({"ACK", "CANCEL", "OPTIONS"})
 
 
 def find(call: Call) -> Iterator[Finding]:

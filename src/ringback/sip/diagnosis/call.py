@@ -194,6 +194,11 @@ class Leg:
         return found
 
     @cached_property
+    def last_words(self) -> dict[str, int]:
+        """The place of the last message from each address."""
+        return {each.packet.src.ip: each.place for each in self.messages}
+
+    @cached_property
     def pracked(self) -> set[tuple[str, ...]]:
         """What RAck headers name: RSeq, CSeq number, method (RFC 3262 section 7.2)."""
         requests = (each.hop.request for each in self.of("PRACK"))

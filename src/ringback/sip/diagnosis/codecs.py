@@ -55,6 +55,8 @@ def _compared(offer: Message, answer: Message) -> Iterator[Finding]:
     if offer.audio is None or answer.audio is None:
         return
     offered = {name.upper() for stream in offer.streams if stream.kind == "audio" for name in stream.codecs}
+    if any(name.isdecimal() for name in (*offered, *answer.audio.codecs)):
+        return  # formats that nobody names: nothing can be said of them
     voices = [name for name in answer.audio.codecs if name.upper() not in _NO_VOICE]
     common = [name for name in voices if name.upper() in offered]
     proofs = [offer, answer]

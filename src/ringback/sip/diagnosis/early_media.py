@@ -22,8 +22,10 @@ def find(call: Call) -> Iterator[Finding]:
     for leg in call.calls:
         for exchange in leg.attempts:
             early = next((each for each in exchange.hop.responses if each.sip.status == 183 and each.has_sdp), None)
-            if early is None:
-                continue
+            if early is None or (
+                exchange.hop.final is None and (exchange.tag, exchange.number) in leg.acknowledgements
+            ):
+                continue  # what is acknowledged had an answer that was not captured
             end = leg.cancel or exchange.hop.final or leg.messages[-1]
             if end.at_us - early.at_us >= _LONG_US:
                 says = f"Early media from {early.packet.src} for {seconds(end.at_us - early.at_us)}, and no answer."

@@ -42,8 +42,12 @@ def find(call: Call) -> Iterator[Finding]:
 
 def _is_signalling(reason: str) -> bool:
     """`SIP;cause=200` and the like only repeat what was said in SIP; a time-out does not."""
-    words = reason.lower().replace(" ", "")
-    return "sip;" in words and "q.850" not in words and not any(each in words for each in ("cause=408", "cause=5"))
+    words = reason.lower().replace(" ", "").replace("_", "")
+    return (
+        "sip;" in words
+        and "q.850" not in words
+        and not any(each in words for each in ("cause=408", "cause=5", "timeout"))
+    )
 
 
 def _short(call: Call) -> Iterator[Finding]:

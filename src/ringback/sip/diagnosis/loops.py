@@ -51,8 +51,9 @@ def _rounds(exchange: Exchange) -> Iterator[Finding]:
         if hop.request is not None:
             visits.setdefault((hop.dst, hop.request.sip.request_uri), []).append(hop.request)
     for (server, _), requests in visits.items():
-        if len(requests) >= _ROUNDS:
-            falling = [each.first("max-forwards")[:9] or "?" for each in requests[:10]]
+        falling = [each.first("max-forwards")[:9] for each in requests[:10]]
+        # A server that tries another one again sends what it got: the number stays.
+        if len(requests) >= _ROUNDS and len(set(falling)) == len(falling):
             says = f"The same INVITE came to {server} {len(requests)} times, with Max-Forwards {', '.join(falling)}."
             yield finding(LOOP, says, requests)
             return

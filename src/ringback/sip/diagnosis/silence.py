@@ -45,27 +45,36 @@ _BY_METHOD = {"INVITE": INVITE, "BYE": BYE}
 
 
 def find(call: Call) -> Iterator[Finding]:
+    answered = max((leg.answer.place for leg in call.calls if leg.answer), default=0)
     for leg in call.legs:
         for exchange in leg.exchanges:
             if exchange.method == "ACK":
                 continue
             for hop in exchange.transactions:
-                yield from _late(hop) if hop.responses else _silent(leg, exchange, hop)
+                yield from _late(hop) if hop.responses else _silent(leg, exchange, hop, answered)
         yield from _without_progress(leg)
 
 
-def _silent(leg: Leg, exchange: Exchange, hop: Transaction) -> Iterator[Finding]:
+def _silent(leg: Leg, exchange: Exchange, hop: Transaction, answered: int) -> Iterator[Finding]:
+    """``answered``: the place of the call's last answer."""
     sent = same_way(hop.requests)
-    silence_us = leg.last_us - sent[0].at_us
-    if (len(sent) < MANY and silence_us < SILENT_US) or _went_on(leg, exchange, hop):
+    if not _is_repeated(leg, sent) or _went_on(leg, exchange, hop):
         return
     kind = _BY_METHOD.get(exchange.method, REQUEST)
     if kind is INVITE and not exchange.is_initial:
         kind = REQUEST
     name = "re-INVITE" if exchange.method == "INVITE" and kind is REQUEST else exchange.method
     says = f"{hop.dst} did not answer the {name} of {hop.src}, which was sent {_times(len(sent))}."
-    severity = Severity.WARNING if kind is INVITE and leg.answer is not None else None
+    severity = Severity.WARNING if kind is INVITE and answered > sent[0].place else None
     yield finding(kind, says, sent, severity, _size(sent[0]))
+
+
+def _is_repeated(leg: Leg, sent: list[Message]) -> bool:
+    """By UDP what is not sent again was answered, captured or not. By TCP nothing is: there the other side fell silent."""
+    first = sent[0]
+    if first.packet.transport == "UDP":
+        return len(sent) >= MANY
+    return leg.last_us - first.at_us >= SILENT_US and leg.last_words.get(first.packet.dst.ip, 0) < first.place
 
 
 def _went_on(leg: Leg, exchange: Exchange, hop: Transaction) -> bool:
@@ -90,13 +99,21 @@ def _late(hop: Transaction) -> Iterator[Finding]:
 def _without_progress(leg: Leg) -> Iterator[Finding]:
     for exchange in leg.attempts:
         request, responses = exchange.hop.request, exchange.hop.responses
-        if request is None or not any(each.sip.status == 100 for each in responses):
+        if request is None or not any(each.sip.status == 100 for each in responses) or _is_hidden(leg, exchange):
             continue
         end = next((each for each in responses if each.sip.status > 100), leg.cancel or leg.messages[-1])
         waited_us = end.at_us - request.at_us
         if waited_us >= SILENT_US:
             says = f"{seconds(waited_us)} after its INVITE the caller had got nothing but 100 Trying."
             yield finding(PROGRESS, says, [request, responses[0], end])
+
+
+def _is_hidden(leg: Leg, exchange: Exchange) -> bool:
+    """Whether the caller was told something that was not captured."""
+    if any(each.sip.status > 100 for each in exchange.hop.responses):
+        return False
+    behind = (each for hop in exchange.transactions[1:] for each in hop.responses)
+    return (exchange.tag, exchange.number) in leg.acknowledgements or any(each.sip.status > 100 for each in behind)
 
 
 def _times(number: int) -> str:
