@@ -14,7 +14,7 @@ from hashlib import blake2b
 from operator import itemgetter
 
 from ringback.calls import numbers
-from ringback.importers.call_rows import CallRow, party
+from ringback.importers.call_rows import CallRow, party, seconds
 from ringback.importers.csv_records import RAW_LIMIT_BYTES, Readable, Record, Refused, miscounted, read
 from ringback.importers.importer import Options
 from ringback.importers.wall_clock import WallClock
@@ -51,9 +51,7 @@ _QUALIFIER = re.compile(r"\([^)]*\)")
 _PLAIN = range(16, 22)
 _WIDEST = 100
 
-LONGEST_S = 2**31 - 1
 _UNIQUEID = re.compile(r"(?:.*-)?(\d{1,11})\.\d+", re.ASCII)
-_WHOLE_SECONDS = re.compile(r"(-?)(\d{1,12})(?:\.\d*)?", re.ASCII)
 _EPOCH = re.compile(r"(\d{9,11})(?:\.\d{1,9})?", re.ASCII)
 _OUTER_CHANNELS = {"AsyncGoto", "Surrogate", "Transfered", "Parked", "Bridge"}
 _SERIAL = re.compile(r"[0-9a-fA-F]+")
@@ -307,15 +305,10 @@ def _cleaned(cells: list[str], warnings: list[str]) -> list[str]:
 
 
 def _seconds(text: str, name: str, warnings: list[str]) -> int:
+    """As `seconds`, faster for what nearly all are."""
     if text.isascii() and text.isdigit() and len(text) < 10:
         return int(text)
-    found = _WHOLE_SECONDS.fullmatch(text)
-    if found is None or int(found[2]) > LONGEST_S:
-        raise ValueError(f"{name} is no number of seconds")
-    if found[1] and int(found[2]):
-        warnings.append(f"negative {name} taken as 0")
-        return 0
-    return int(found[2])
+    return seconds(text, name, warnings)
 
 
 def _instants(

@@ -6,6 +6,7 @@ leg is the root, the others hang on it, whichever comes first.
 """
 
 import gc
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -21,6 +22,8 @@ from ringback.store.database import Db, persistently, value
 from ringback.store.parties import Parties, parties
 
 BATCH = 2_000
+LONGEST_S = 2**31 - 1
+_SECONDS = re.compile(r"(-?)(\d{1,16})(?:\.\d*)?", re.ASCII)
 
 
 class CallRow(NamedTuple):
@@ -67,6 +70,17 @@ class CallRow(NamedTuple):
 def party(text: str, country: str | None, outside_prefix: str) -> str | None:
     """What stands in `src` and `dst` for what the PBX wrote; None for nothing."""
     return numbers.dialled(text, country, outside_prefix) or numbers.normal(text) or None
+
+
+def seconds(text: str, name: str, warnings: list[str]) -> int:
+    """Whole seconds, whatever fraction stands behind them. A negative duration is 0, and is warned of."""
+    found = _SECONDS.fullmatch(text)
+    if found is None or int(found[2]) > LONGEST_S:
+        raise ValueError(f"{name} is no number of seconds")
+    if found[1] and int(found[2]):
+        warnings.append(f"negative {name} taken as 0")
+        return 0
+    return int(found[2])
 
 
 class Direction(NamedTuple):

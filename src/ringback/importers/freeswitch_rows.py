@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 
 from ringback.calls import numbers
-from ringback.importers.call_rows import CallRow, party
+from ringback.importers.call_rows import CallRow, party, seconds
 from ringback.importers.importer import Options
 from ringback.importers.wall_clock import WallClock
 from ringback.sip.causes import Q850
@@ -22,7 +22,6 @@ Leg = Mapping[str, str]
 
 Ours: `originator_uuid`, `originator_username`, `originator_destination` are of the first leg as the second one tells it."""
 
-LONGEST_S = 2**31 - 1
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _WHOLE = re.compile(r"(-?)(\d{1,16})(?:\.\d*)?", re.ASCII)
 
@@ -192,15 +191,7 @@ def _epoch(text: str, unit: int, name: str) -> int:
 
 def _seconds(leg: Leg, name: str, otherwise: int, warnings: list[str]) -> int:
     text = leg.get(name, "")
-    if not text:
-        return max(otherwise, 0)
-    found = _WHOLE.fullmatch(text)
-    if found is None or int(found[2]) > LONGEST_S:
-        raise ValueError(f"{name} is no number of seconds")
-    if found[1] and int(found[2]):
-        warnings.append(f"negative {name} taken as 0")
-        return 0
-    return int(found[2])
+    return seconds(text, name, warnings) if text else max(otherwise, 0)
 
 
 def _linked(leg: Leg) -> str | None:
