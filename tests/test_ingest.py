@@ -202,8 +202,17 @@ def test_faulty_lines_are_named_with_all_faults_and_the_rest_is_stored(api: Api,
     }
     messages = {each["line"]: each["message"] for each in data["refused"]}
     assert messages[4].startswith("Validation error: duration: Expected `int` >= 0; colour: Unknown attribute")
+    assert "calldate: Expected UTC, YYYY-MM-DD HH:MM:SS or UTC seconds since 1970" in messages[12]
     assert messages[10] == "ext: No user has this extension.; user_id: There is no such user."
     assert all(set(fault) == {"field", "message", "code"} for each in data["refused"] for fault in each["errors"])
+
+
+def test_a_word_that_is_none_of_those_allowed_is_told_them(pbx: Client) -> None:
+    refused = told(pbx, {**CALL, "type": "Q", "disposition": 3, "labels": ["a", 3]})["refused"][0]
+    assert refused["message"] == (
+        "Validation error: type: Expected one of O, I, M"
+        "; disposition: Expected one of INITIAL, RINGING, CONNECTED, ON_HOLD, VM; labels[1]: Expected `str`, got `int`"
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n", b"nonsense", b"1\n2\n", b"\xff\xfe\n"])
@@ -252,7 +261,9 @@ def test_json_is_taken_as_well(api: Api, pbx: Client) -> None:
 
 def test_no_other_media_type_and_no_other_token(api: Api, pbx: Client) -> None:
     body = json.dumps(CALL).encode()
-    assert pbx.call("POST", "/ingest/cdrs", body, headers={"content-type": "text/csv"}).status == 415
+    refused = pbx.call("POST", "/ingest/cdrs", body, headers={"content-type": "text/csv"})
+    assert refused.status == 415
+    assert refused.json["message"] == "Send the body as application/x-ndjson or application/json."
     for client in (api.admin, api.ann):
         answer = client.post("/ingest/cdrs", CALL)
         assert answer.status == 403

@@ -17,7 +17,7 @@ from decimal import Decimal, DecimalException
 from enum import StrEnum
 from functools import lru_cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from msgspec import UNSET, Meta, Struct
@@ -115,6 +115,9 @@ class Record(Struct, gc=False):
 class Patch(Struct, kw_only=True):
     """Base of what a request may set. An absent attribute is UNSET: unchanged on PATCH, the default on POST."""
 
+    LEAST: ClassVar[int] = 0
+    """So many of the attributes there must be, whichever they are."""
+
     def given(self) -> dict[str, Any]:
         """The attributes that the request named, with their decoded values."""
         values = zip(self.__struct_encode_fields__, msgspec.structs.astuple(self), strict=True)
@@ -148,7 +151,7 @@ def _attribute(name: str, hint: Any) -> Attribute:
         raise TypeError(f"attribute {name!r} needs one of the wire types of ringback.record")
     column = next((mark for mark in found if isinstance(mark, Column)), Column(f't."{name}"'))
     filterable = column.filterable and wire.kind is not Kind.JSON
-    return Attribute(name, wire.kind, column.sql, _nullable(hint), filterable, tuple(_literals(hint)))
+    return Attribute(name, wire.kind, column.sql, _nullable(hint), filterable, tuple(literals(hint)))
 
 
 def marks(hint: Any) -> Any:
@@ -162,13 +165,13 @@ def marks(hint: Any) -> Any:
             yield from marks(part)
 
 
-def _literals(hint: Any) -> Iterator[str]:
+def literals(hint: Any) -> Iterator[str]:
     """The values of a `Literal` inside of a type."""
     if get_origin(hint) is Literal:
         yield from get_args(hint)
     else:
         for part in get_args(hint):
-            yield from _literals(part)
+            yield from literals(part)
 
 
 def _nullable(hint: Any) -> bool:

@@ -205,7 +205,7 @@ def _check_media_type(request: machine.Request, endpoint: Endpoint) -> None:
     if not request.body or not given or given.startswith("audio/") or given == endpoint.takes:
         return
     if given != replies.JSON and not given.endswith("+json"):
-        raise UnsupportedMediaType
+        raise UnsupportedMediaType(f"Send the body as {endpoint.takes} or {replies.JSON}." if endpoint.takes else None)
 
 
 def _check_upload_type(request: machine.Request) -> None:

@@ -11,14 +11,16 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
-from msgspec import UNSET, UnsetType, ValidationError
+from msgspec import UNSET, Meta, UnsetType, ValidationError
 
 from ringback.errors import REQUIRED, Fault, Invalid
-from ringback.record import MAX_INT, TEXT_LENGTH, Check, Kind, Patch, Wire, json_text, marks
+from ringback.record import MAX_INT, NO_NUL, TEXT_LENGTH, Check, Kind, Patch, Wire, json_text, literals, marks
 
 P = TypeVar("P", bound=Patch)
 MAX_ELEMENTS = 1_000
 """Of a bulk PATCH; no list in a record has more either."""
+MAX_WORDS = 20
+"""Of a closed set, in the text of a fault."""
 MAX_DIGITS = len(str(MAX_INT))
 MAX_FAULTS = 1_000
 """More are not looked for: an answer must not be many times the size of its request."""
@@ -157,7 +159,7 @@ def _value(path: str, value: Any, hint: Any, reasons: list[tuple[str, str]]) -> 
     try:
         converted = _converted(value, hint)
     except ValidationError as error:
-        reasons.extend(_faults_within(path, value, hint) or [(path, str(error))])
+        reasons.extend(_faults_within(path, value, hint) or [(path, _expected(hint) or str(error))])
         return None
     if converted == "" and NoneType in get_args(hint):  # unknown is null everywhere, never an empty text
         return None
@@ -169,10 +171,30 @@ def _value(path: str, value: Any, hint: Any, reasons: list[tuple[str, str]]) -> 
     return converted
 
 
+def _expected(hint: Any) -> str | None:
+    """What may stand there, where that is a list of words, or a form that has a description; None where the fault says it."""
+    if (words := tuple(literals(hint))) and _element_type(hint) is None:
+        more = f" and {len(words) - MAX_WORDS} more" if len(words) > MAX_WORDS else ""
+        return f"Expected one of {', '.join(words[:MAX_WORDS])}{more}"
+    parts = [part for part in get_args(hint) if part is not NoneType] if _is_union(hint) else [hint]
+    forms = [form for part in parts if (form := _form(part, alone=len(parts) == 1))]
+    return f"Expected {' or '.join(forms)}" if len(forms) == len(parts) else None
+
+
+def _form(hint: Any, *, alone: bool) -> str | None:
+    """The description of a type: of one that stands alone, only where a pattern is all that the fault would tell."""
+    limits = [mark for mark in marks(hint) if isinstance(mark, Meta) and mark.description]
+    return next((mark.description for mark in limits if not alone or mark.pattern not in (None, NO_NUL)), None)
+
+
+def _is_union(hint: Any) -> bool:
+    return get_origin(hint) in (Union, UnionType)
+
+
 def _converted(value: Any, hint: Any) -> Any:
     """The value as one of the types of a union. Tried one by one: msgspec 0.22 reads beyond its memory when it converts to
     a union of an object and a text with limits."""
-    if get_origin(hint) not in (Union, UnionType):
+    if not _is_union(hint):
         return msgspec.convert(value, hint, strict=True)
     if value is None and NoneType in get_args(hint):
         return None
