@@ -15,6 +15,8 @@ from ringback.rest.wipes import WipeEndpoint
 from ringback.settings import BASE_PATHS, Settings
 from tests.api import Api
 
+POSTED = ("/exports", "/holds", "/erasures", "/rates/rerate", "/users", "/login")
+
 
 @lru_cache(maxsize=1)
 def spec() -> dict[str, Any]:
@@ -92,6 +94,20 @@ def test_a_bulk_body_is_a_list_of_elements_that_need_their_id_alone() -> None:
     assert body["required"]
     assert schema["type"] == "array"
     assert schema_of(schema["items"]["$ref"].rpartition("/")[2])["required"] == ["id"]
+
+
+def test_a_body_is_required_where_an_empty_one_cannot_do() -> None:
+    needed = {path: operation("POST", path)["requestBody"]["required"] for path in POSTED}
+    assert needed == dict.fromkeys(POSTED, True)
+    assert schema_of("ErasurePatch")["minProperties"] == 1
+    assert not operation("POST", "/cdrs/{id}/share")["requestBody"]["required"]  # clients send none
+    assert not operation("PATCH", "/users/{id}")["requestBody"]["required"]
+
+
+@pytest.mark.parametrize("path", ["/exports/{id}/file", "/monitors/{id}/link.mp3"])
+def test_a_signed_url_tells_its_query(path: str) -> None:
+    told = [each for each in operation("GET", path)["parameters"] if each["in"] == "query"]
+    assert {each["name"] for each in told if each["required"]} == {"customer", "expires", "signature"}
 
 
 def test_the_filter_lists_the_attributes_that_can_be_filtered() -> None:

@@ -4,12 +4,21 @@ import re
 
 from ringback.blobs import BlobMissing
 from ringback.errors import NotFound, RangeNotSatisfiable
+from ringback.record import Id, Name, Patch
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.rest.replies import Reply
 from ringback.store.database import Db, first
 
 MP3 = "audio/mpeg"
 _RANGE = re.compile(r"bytes[ \t]*=[ \t]*(\d{0,18})-(\d{0,18})[ \t]*", re.I | re.A)
+
+
+class LinkParameters(Patch):
+    """What a signed URL has, for readers of the OpenAPI document; without them it opens nothing (403)."""
+
+    customer: Id
+    expires: Id
+    signature: Name
 
 
 def audio(call: Call, key: str, size: int) -> Reply:

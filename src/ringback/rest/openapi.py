@@ -9,6 +9,7 @@ from typing import Any
 from ringback.query import DEFAULT_LIMIT, MAX_LIMIT, OPERATORS
 from ringback.record import attributes
 from ringback.rest.access import EVERYBODY
+from ringback.rest.bodies import fields_of
 from ringback.rest.endpoint import Endpoint, Shape
 from ringback.rest.schemas import Schema, Schemas, is_upload, ref
 from ringback.rest.wipes import WipeEndpoint
@@ -294,7 +295,14 @@ def _request_body(row: Endpoint, schemas: Schemas) -> dict[str, Any]:
         return {"required": True, "content": {row.takes: {"schema": {"type": "string"}}}}
     if row.body is None:
         return {}
-    return {"required": row.bulk, "content": {_JSON: {"schema": schemas.body(row)}}}
+    return {"required": row.bulk or _needs_body(row), "content": {_JSON: {"schema": schemas.body(row)}}}
+
+
+def _needs_body(row: Endpoint) -> bool:
+    """An empty body is an empty object, which is enough where nothing is required."""
+    if row.body is None or row.method == "PATCH":
+        return False
+    return row.body.LEAST > 0 or any(needed for _, needed in fields_of(row.body).values())
 
 
 def _responses(row: Endpoint, schemas: Schemas) -> dict[str, Any]:

@@ -67,6 +67,8 @@ class Schemas:
         if row.bulk:
             properties, required = {"id": {"type": "integer", "minimum": 0}, **properties}, ["id"]
         schema: Schema = {"title": _body_name(row, patch), "type": "object", "properties": properties}
+        if patch.LEAST:
+            schema["minProperties"] = patch.LEAST
         self.components[schema["title"]] = {**schema, "required": required} if required else schema
 
     def _union(self, hint: Any) -> Schema:

@@ -35,6 +35,8 @@ class Erasure(Record):
 class ErasurePatch(Patch):
     """`number` or `email`: one of the two."""
 
+    LEAST = 1
+
     number: Asked | UnsetType = UNSET
     email: Asked | UnsetType = UNSET
 

@@ -202,6 +202,7 @@ ENDPOINTS = (
         Shape.FILE,
         answer=ANY,
         open=True,
+        parameters=files.LinkParameters,
         work=Work.OWN,
     ),
 )

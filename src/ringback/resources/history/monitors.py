@@ -187,6 +187,7 @@ ENDPOINTS = (
         Shape.FILE,
         answer=files.MP3,
         open=True,
+        parameters=files.LinkParameters,
         work=Work.OWN,
     ),
 )
