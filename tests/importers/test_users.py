@@ -95,7 +95,7 @@ def test_what_cannot_be_used_is_told_with_its_line_and_the_rest_goes_in(api: Api
     assert reasons == {
         "line 2": "email 'no-address': this value is not valid",
         "line 3": "ext '101': this value is already used",
-        "line 4": "email 'stranger@customer2.example': this value cannot be used",
+        "line 4": "email 'stranger@customer2.example': a user of another customer on this server has this address",
         "line 5": "last_name is missing",
         "line 6": "roles 'owner': this value is not valid",
         "line 7": "active 'perhaps': write true or false",

@@ -259,7 +259,11 @@ def test_people_of_another_customer_here_are_refused_without_saying_whose(api: A
     target.services.database.write(work)
     call(api, user_id=api.ann.user_id, src_id=str(api.ann.user_id))
     (refusal,) = target.copy(url).refused
-    assert (refusal.where, refusal.reason) == (f"user {api.ann.user_id}", "email: This value cannot be used.")
+    address = api.admin.get(f"/users/{api.ann.user_id}").data["email"]
+    assert (refusal.where, refusal.reason) == (
+        f"user {api.ann.user_id}",
+        f"email '{address}': a user of another customer on this server has this address",
+    )
     assert target.root.listed("/cdrs")[0]["user_id"] == api.ann.user_id
 
 

@@ -13,7 +13,9 @@ from ringback.errors import REQUIRED, Fault, UsageError
 from ringback.importers.csv_records import RECORD_LIMIT_BYTES, Readable, Record, Refused
 from ringback.importers.csv_records import read as read_records
 from ringback.importers.importer import Options, Progress, Summary, Unusable, watched
+from ringback.resources.customer.users import NOT_USABLE
 
+ELSEWHERE = "A user of another customer on this server has this address"
 MAX_COLUMNS = 1_000
 _DELIMITERS = ",;\t"
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
@@ -118,6 +120,7 @@ def _of_fault(fault: Fault, given: Mapping[str, object]) -> str:
     field = (fault.field or "it").partition("[")[0]
     if fault.message == REQUIRED:
         return f"{field} is missing"
+    said = ELSEWHERE if fault.message == NOT_USABLE else fault.message
     value = given.get(field)
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-    return f"{field} {text[:60]!r}: {fault.message.removesuffix('.').lower()}"
+    return f"{field} {text[:60]!r}: {said.removesuffix('.').lower()}"

@@ -60,7 +60,10 @@ def _user(copy: Copy, row: Mapping[str, Any]) -> bool:
         audit.note(db, copy.customer_id, at=copy.services.clock(), action="create", **named)
         return True
 
-    return copy.services.database.write(work)
+    try:
+        return copy.services.database.write(work)
+    except Invalid as error:
+        raise Unusable(headed.reason(error.faults, row)) from None
 
 
 def _user_columns(row: Mapping[str, Any]) -> Columns:
