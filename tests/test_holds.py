@@ -54,6 +54,16 @@ def test_a_hold_names_records_and_can_be_read_back(api: Api) -> None:
     assert api.admin.listed("/holds") == [shown]
 
 
+def test_the_reason_of_a_hold_is_for_administrators(api: Api) -> None:
+    (kept,) = added(api, call(AT, user_id=api.ann.user_id))
+    hold = placed(api, "cdrs", kept).data["id"]
+    note = api.ann.post(f"/cdrs/{kept}/notes", {"text": "mine"}).data["id"]
+    refused = api.ann.delete(f"/cdrs/{kept}/notes/{note}")
+    assert refused.status == 403
+    assert refused.json["message"].startswith(f"Hold {hold} keeps record {note}")
+    assert f"Hold {hold} (case 7)" in api.admin.delete(f"/cdrs/{kept}/notes/{note}").json["message"]
+
+
 def test_a_held_recording_is_not_deleted_until_the_hold_is_released(api: Api) -> None:
     kept, free = monitor(api), monitor(api, user_id=1)
     hold = placed(api, "monitors", kept).data["id"]
@@ -182,7 +192,7 @@ def test_a_hold_waits_for_the_deletion_under_way(api: Api) -> None:
     deleting, go_on = threading.Event(), threading.Event()
 
     def delete(db: Any) -> None:
-        holds.refuse_held(db, api.acme, "cdrs", [cdr])
+        holds.refuse_held(db, api.acme, "cdrs", [cdr], tells_reason=True)
         cdrs.delete(db, api.acme, [cdr])
         deleting.set()
         go_on.wait(5)

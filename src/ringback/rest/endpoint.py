@@ -14,7 +14,7 @@ from ringback.rest import bodies
 from ringback.rest.access import ADMINISTRATORS, EVERYBODY, Caller, Policy, Role
 from ringback.rest.replies import Reply
 from ringback.services import Services
-from ringback.store import audit, rows
+from ringback.store import audit, holds, rows
 from ringback.store.database import Db
 from ringback.store.listing import Listing
 
@@ -204,6 +204,11 @@ class Call:
         if seen is not resource.listing and len(lists.some(self.db, seen, bound, ids)) < len(there):
             raise Forbidden
         return there
+
+    def refuse_held(self, table_name: str, ids: Sequence[int]) -> None:
+        """Raises Held when a legal hold keeps one of these rows."""
+        tells_reason = self.caller.is_administrator
+        holds.refuse_held(self.db, self.customer_id, table_name, ids, tells_reason=tells_reason)
 
     def audit(self, action: str, object_class: str | None = None, object_id: int | None = None, **details: Any) -> None:
         """Notes in the audit log, within the same transaction, who did what."""

@@ -12,7 +12,7 @@ from ringback.record import Kind, Patch, Record, attributes
 from ringback.rest import include, replies
 from ringback.rest.access import ADMINISTRATORS, EVERYBODY, Role
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
-from ringback.store import holds, rows
+from ringback.store import rows
 from ringback.store.database import Db
 from ringback.store.listing import Listing
 
@@ -135,7 +135,7 @@ def removed(
             rows.lock(call.db, resource.listing.table, call.customer_id, ids)
         call.find_all(resource, ids)
         if resource.listing.table is not None:
-            holds.refuse_held(call.db, call.customer_id, resource.listing.table.name, ids)
+            call.refuse_held(resource.listing.table.name, ids)
         remove(call.db, call.customer_id, ids)
         for each in ids:
             call.audit("delete", resource.record.__name__, each)

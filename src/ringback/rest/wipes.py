@@ -101,10 +101,16 @@ def _refuse_held(call: Call, resource: Resource, text: str | None) -> None:
     conditions = parse_filter(text, resource.usable_by(call.caller))
     statement = Statement(database.engine, resource.listing)
     sql = f"SELECT t.id FROM {statement.source} WHERE {statement.where(conditions)}"
+    refuse = partial(
+        holds.refuse_held,
+        customer_id=customer_id,
+        table_name=table.name,
+        tells_reason=call.caller.is_administrator,
+    )
     with database.stream(sql, {**call.bound(), **statement.values(conditions)}, LOT) as lots:
         for lot in lots:
             ids = [row[0] for row in lot]
-            database.read(partial(holds.refuse_held, customer_id=customer_id, table_name=table.name, ids=ids))
+            database.read(partial(refuse, ids=ids))
 
 
 def _conditions(resource: Resource, args: Mapping[str, Any]) -> tuple[Condition, ...]:

@@ -64,15 +64,14 @@ def held(db: Db, customer_id: int, table_name: str, ids: Sequence[int]) -> set[i
     return set(holding(db, customer_id, table_name, ids))
 
 
-def refuse_held(db: Db, customer_id: int, table_name: str, ids: Sequence[int]) -> None:
-    """Raises Held when a hold keeps one of these rows."""
+def refuse_held(db: Db, customer_id: int, table_name: str, ids: Sequence[int], *, tells_reason: bool) -> None:
+    """Raises Held when a hold keeps one of these rows. `tells_reason`: why the hold was placed is for administrators."""
     found = holding(db, customer_id, table_name, ids)
     if found:
         record_id = min(found)
         hold = found[record_id]
-        raise Held(
-            f"Hold {hold.id} ({hold.reason}) keeps record {record_id}: it cannot be deleted until the hold is released."
-        )
+        reason = f" ({hold.reason})" if tells_reason else ""
+        raise Held(f"Hold {hold.id}{reason} keeps record {record_id}: it cannot be deleted until the hold is released.")
 
 
 def refuse_customer(db: Db, customer_id: int) -> None:

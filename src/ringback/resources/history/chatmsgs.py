@@ -10,7 +10,7 @@ from ringback.rest.access import EVERYBODY, Policy
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.rest.verbs import list_of
 from ringback.rest.wipes import cleared
-from ringback.store import holds, messages, schema
+from ringback.store import messages, schema
 from ringback.store.listing import Listing
 
 
@@ -75,7 +75,7 @@ def _remove(call: Call) -> replies.Reply:
     call.find_all(CHATMSGS, ids)
     if _team_only(call) and len(call.services.lists.some(call.db, IN_TEAM, call.bound(), ids)) < len(ids):
         raise Forbidden
-    holds.refuse_held(call.db, call.customer_id, "chatmsgs", ids)
+    call.refuse_held("chatmsgs", ids)
     messages.delete_chatmsgs(call.db, call.customer_id, ids)
     for each in ids:
         call.audit("delete", "ChatMsg", each)

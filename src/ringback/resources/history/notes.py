@@ -10,7 +10,7 @@ from ringback.resources.history.cdrs import CDRS
 from ringback.rest import replies
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.rest.verbs import item_of, nested
-from ringback.store import cdrs, holds, rows, schema
+from ringback.store import cdrs, rows, schema
 from ringback.store.database import value
 from ringback.store.listing import Listing
 
@@ -63,7 +63,7 @@ def _remove(call: Call) -> replies.Reply:
         raise NotFound
     if author != call.caller.user_id and not call.caller.is_administrator:
         raise Forbidden
-    holds.refuse_held(call.db, call.customer_id, "cdr_notes", [note_id])
+    call.refuse_held("cdr_notes", [note_id])
     rows.delete(call.db, schema.cdr_notes, call.customer_id, [note_id])
     cdrs.count_notes(call.db, call.customer_id, cdr_id, -1)
     call.audit("delete", Note.__name__, note_id)
