@@ -197,6 +197,12 @@ def test_json_as_asterisk_sends_it() -> None:
     assert quality(session.rtcp) is not None
 
 
+def test_json_of_asterisk_that_has_heard_nothing_yet() -> None:
+    zeros = {"ssrc": 0, "type": 201, "report_blocks": [{"source_ssrc": 0, "fraction_lost": 0, "lsr": "0", "dlsr": 0}]}
+    (found,) = rtcp_json.reports(json.dumps(zeros).encode())
+    assert found.blocks == ()
+
+
 def test_json_as_rtpengine_sends_it() -> None:
     (found,) = rtcp_json.reports(json.dumps(RTPENGINE).encode())
     assert found.ntp == (3667834977 & 0xFFFF) << 16 | 2355549043 >> 16

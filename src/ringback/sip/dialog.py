@@ -11,6 +11,8 @@ from ringback.sip.packet import Endpoint, Packet
 
 _RINGING = frozenset({180, 183})
 _CHALLENGES = frozenset({401, 407})
+_OF_THE_NEXT_HOP = frozenset({100, 401, 407, 408})
+"""Answers that mostly are not from who is called."""
 _GONE = frozenset({408, 481})
 """Answers to a re-INVITE or UPDATE that end the dialog (RFC 3261 section 12.2.1.2, RFC 5057 section 5.1)."""
 _OFFERING = frozenset({"INVITE", "ACK", "PRACK", "UPDATE"})
@@ -84,6 +86,7 @@ class Dialog:
         "_live",
         "_messages",
         "_negotiation",
+        "_parties",
         "_replaced_at_us",
         "_ringing_at_us",
         "_seen",
@@ -99,6 +102,7 @@ class Dialog:
         self._seen: set[tuple[Endpoint, Endpoint, bytes]] = set()
         self._first: SipMessage | None = None
         self._vouched: SipMessage | None = None
+        self._parties: tuple[str | None, str | None] | None = None
         self._attempt: Attempt
         self._live: dict[Tags, None] = {}
         self._gone: dict[Tags, None] = {}
@@ -141,6 +145,10 @@ class Dialog:
         """None for what is no INVITE dialog: REGISTER, OPTIONS, SUBSCRIBE, or one captured from its BYE on."""
         if self._first is None:
             return None
+        if self._parties is None:
+            known = self._vouched or self._first
+            self._parties = identities.caller(known), identities.callee(self._first)
+        src, dst = self._parties
         src_ua, dst_ua = self._agents
         return MediaSession(
             call_id=self.call_id,
@@ -149,8 +157,8 @@ class Dialog:
             answered_at_us=self._answered_at_us,
             ended_at_us=self._ended_at_us,
             status=self._status(),
-            src=identities.caller(self._first) if self._vouched is None else identities.asserted(self._vouched),
-            dst=identities.callee(self._first),
+            src=src,
+            dst=dst,
             src_ua=src_ua or None,
             dst_ua=dst_ua or None,
             t_cause=self._told_cause(),
@@ -220,7 +228,7 @@ class Dialog:
             and not identities.asserted(self._first)
             and identities.asserted(message)
         ):
-            self._vouched = message
+            self._vouched, self._parties = message, None
 
     def _bye(self, at_us: int, message: SipMessage, tags: Tags) -> None:
         """Both sides may send BYE at once, and proxies pass it on: the first one ended the dialog."""
@@ -352,9 +360,9 @@ class Dialog:
             self._agents[called] = message.user_agent
 
     def _callee_agent(self, message: SipMessage, *, answers: bool) -> None:
-        """Not from 100 and challenges, which the next hop sends on its own; who answers counts most."""
+        """Who answers counts most."""
         agent = message.server or message.user_agent
-        if agent and message.status > 100 and message.status not in _CHALLENGES and (answers or not self._agents[1]):
+        if agent and message.status not in _OF_THE_NEXT_HOP and (answers or not self._agents[1]):
             self._agents[1] = agent
 
     # -- how it stands ------------------------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ _FIELDS = {
     "session-expires": "session_expires", "x": "session_expires",
 }  # fmt: skip
 _REPEATABLE = frozenset({"reason", "p_asserted_identity", "remote_party_id"})
+_REMEMBERED = 512  # characters: longer texts are read anew, or they would fill the memory
 _MANDATORY = ("call_id", "cseq", "from", "to", "via")
 
 
@@ -98,11 +99,13 @@ class SipMessage(NamedTuple):
     @property
     def from_tag(self) -> str:
         """As ``from_.tag``, without reading the rest."""
-        return _tag(self.from_text)
+        text = self.from_text
+        return _tag(text) if len(text) <= _REMEMBERED else _tag.__wrapped__(text)
 
     @property
     def to_tag(self) -> str:
-        return _tag(self.to_text)
+        text = self.to_text
+        return _tag(text) if len(text) <= _REMEMBERED else _tag.__wrapped__(text)
 
     @property
     def contact(self) -> Address:
@@ -160,9 +163,13 @@ def scan(raw: bytes) -> SipMessage:
     )
 
 
-@lru_cache(maxsize=4096)
 def address(text: str) -> Address:
     """Read a name-addr or addr-spec with its tag (RFC 3261 section 20.10); of a list the first entry."""
+    return _address(text) if len(text) <= _REMEMBERED else _address.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _address(text: str) -> Address:
     quoted = _QUOTED.match(text)
     display_name = re.sub(r"\\(.)", r"\1", quoted[1], flags=re.S) if quoted else ""
     rest = text[quoted.end() :] if quoted else text
@@ -218,6 +225,7 @@ def _split(raw: bytes) -> tuple[str, bytes, bool]:
     return decoded(raw), b"", False
 
 
+@lru_cache(maxsize=1024)
 def _tag(text: str) -> str:
     found = _TAG.search(text, max(text.find(">"), 0))
     return found[1] if found else ""

@@ -63,11 +63,12 @@ class Negotiation:
 
     def response(self, tags: Tags, message: SipMessage) -> None:
         """A refusal ends the offer, and what was agreed on stays (RFC 3261 section 14.1)."""
-        key = _transaction(message)
         body = message.body
         if message.status >= 300:
-            self._offered.pop(key, None)
+            if self._offered:
+                self._offered.pop(_transaction(message), None)
         elif _DESCRIPTION in body:
+            key = _transaction(message)
             self.described.setdefault(body, message.to_tag)
             offer = self._offered.get(key)
             if offer is None:

@@ -34,8 +34,9 @@ def reports(payload: bytes) -> list[Report]:
 
 
 def _blocks(told: Any) -> tuple[ReportBlock, ...]:
+    """Asterisk sends blocks of zeros before it has heard anything."""
     blocks = told[:_MOST_BLOCKS] if isinstance(told, list) else []
-    return tuple(_block(each) for each in blocks if isinstance(each, dict))
+    return tuple(_block(each) for each in blocks if isinstance(each, dict) and any(map(_bits, each.values())))
 
 
 def _sent(told: Any) -> tuple[int, int, int]:
