@@ -22,7 +22,7 @@ class Message:
     is_sent: bool
     line: str
     call_id: str
-    to_tag: str
+    cseq: int
     reason: str
     size: int
     sha256: str
@@ -43,8 +43,6 @@ def message(phone: str, address: str, told: dict[str, Any]) -> Message:
     text: str = told["text"]
     number, method = _header(text, "CSeq").split()
     first = text.split(" ", 2)
-    del number
-    to_tag = re.search(r";tag=([^;>\s]+)", _header(text, "To", "t"))
     return Message(
         phone,
         address,
@@ -53,7 +51,7 @@ def message(phone: str, address: str, told: dict[str, Any]) -> Message:
         told["sent"],
         f"{first[1]} {method}" if first[0].startswith("SIP/") else first[0],
         _header(text, "Call-ID", "i"),
-        to_tag[1] if to_tag else "",
+        int(number),
         _header(text, "Reason"),
         len(text.encode()),
         hashlib.sha256(text.encode()).hexdigest()[:16],
@@ -70,10 +68,7 @@ def expected(about: str, truths: Sequence[Truth], messages: Sequence[Message]) -
     return {
         "about": about,
         "legs": [{**asdict(truth), **_times(truth.call_id, messages)} for truth in truths],
-        "messages": [
-            {name: value for name, value in asdict(each).items() if name != "to_tag"}
-            for each in sorted(messages, key=lambda each: each.at)
-        ],
+        "messages": [asdict(each) for each in sorted(messages, key=lambda each: each.at)],
     }
 
 

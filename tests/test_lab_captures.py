@@ -1,0 +1,58 @@
+"""Calls through a real Asterisk and a real Kamailio, as both reported them by HEP, against what the phones saw."""
+
+import pytest
+
+from ringback.sip import hep
+from tests import dpkt_reader, lab_calls
+from tests.api import Api
+from tests.collecting import collecting, send_tcp, settled
+from tests.lab_calls import CAPTURES, KEY, NO_CALL
+
+SOURCES = f"customer={{acme}} key={KEY}"
+
+
+def frames(name: str) -> list[bytes]:
+    return list(hep.Frames().feed((CAPTURES / f"{name}.hep").read_bytes()))
+
+
+def replayed(api: Api, *names: str) -> None:
+    packets = [each for name in names for each in frames(name)]
+    with collecting(api, SOURCES) as collector:
+        send_tcp(collector, packets)
+        settled(collector, len(packets))
+        assert not collector.counts.refused
+        assert collector.counts.failed == 0
+
+
+@pytest.fixture
+def everything(api: Api) -> Api:
+    """All calls at once, as one server has them."""
+    replayed(api, NO_CALL, *lab_calls.names())
+    return api
+
+
+def test_every_leg_has_its_parties_its_times_and_its_cause(everything: Api) -> None:
+    legs = [leg for name in lab_calls.names() for leg in lab_calls.expected(name)["legs"]]
+    for leg in legs:
+        lab_calls.check_leg(everything.admin, leg)
+    assert {each["call_id"] for each in everything.admin.listed("/msdrs", limit=100)} == {
+        each["call_id"] for each in legs
+    }
+
+
+@pytest.mark.parametrize("name", lab_calls.names())
+def test_the_trace_has_each_message_once_and_in_the_order_of_the_phones(api: Api, name: str) -> None:
+    replayed(api, name)
+    call = lab_calls.expected(name)
+    for leg in call["legs"]:
+        lab_calls.check_trace(api.admin, leg, [leg["call_id"]], call["messages"])
+
+
+@pytest.mark.parametrize("name", lab_calls.names())
+def test_the_capture_file_gives_back_what_was_reported(api: Api, name: str) -> None:
+    replayed(api, name)
+    call = lab_calls.expected(name)
+    reported = {(each.at_us, each.payload) for each in (hep.read(frame, 0).packet for frame in frames(name))}
+    for leg in call["legs"]:
+        file = lab_calls.check_pcap(api.admin, leg, call["messages"])
+        assert {(each.at_us, each.payload) for each in dpkt_reader.messages(file)} <= reported
