@@ -2,6 +2,7 @@
 
 import re
 import time
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,40 @@ def test_who_may_not_see_the_trace_sees_no_diagnosis(api: Api) -> None:
 def test_without_anything_captured_there_is_no_diagnosis(api: Api) -> None:
     assert api.admin.get(f"/cdrs/{cdr(api)}/diagnosis").status == 404
     assert api.admin.get("/cdrs/999999/diagnosis").status == 404
+
+
+# -- on the page of the ladder ------------------------------------------------------------------------------------------
+
+
+def page_of(api: Api, table: str) -> ET.Element:
+    cdr_id = cdr(api)
+    stored(api, scene(table))
+    return ET.fromstring(api.ann.get(f"/cdrs/{cdr_id}.html").body.decode().partition("\n")[2])
+
+
+def test_the_page_has_the_findings_above_the_diagram_with_links_to_the_rows(api: Api) -> None:
+    root = page_of(api, UNANSWERED)
+    section = next(each for each in root.iter("section") if each.get("class") == "findings")
+    assert (section.findtext(".//h3") or "").startswith("Error: 203.0.113.22:5060 did not answer the INVITE")
+    links = [each.get("href") or "" for each in section.iter("a")]
+    assert links == [f"#m{row}" for row in range(1, 8)]
+    assert {each.get("id") for each in root.iter("section")} >= {link[1:] for link in links}
+
+
+def test_the_page_of_a_healthy_call_has_none(api: Api) -> None:
+    cdr_id = cdr(api)
+    stored(api, talk())
+    assert b'class="findings"' not in api.ann.get(f"/cdrs/{cdr_id}.html").body
+
+
+def test_what_somebody_wrote_into_a_response_stays_text(api: Api) -> None:
+    page = page_of(
+        api,
+        "0.0 alice > bob INVITE 1 sdp to=12025550123\n0.1 bob > alice 403/INVITE 1 Warning=399_x_<script>alert(1)</script>",
+    )
+    section = next(each for each in page.iter("section") if each.get("class") == "findings")
+    assert "<script>alert(1)</script>" in "".join(section.itertext())
+    assert list(section.iter("script")) == []
 
 
 # -- the documentation --------------------------------------------------------------------------------------------------

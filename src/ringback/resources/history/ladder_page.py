@@ -5,12 +5,13 @@ It is well-formed XML too, so that a test can hold every captured text to being 
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
 from ringback.sip import ladder_svg, trace
+from ringback.sip.diagnosis.finding import Finding
 from ringback.sip.ladder import Ladder, Outcome, Step
 from ringback.sip.markup import escaped
 from ringback.sip.message import decoded
@@ -53,7 +54,9 @@ def headers() -> dict[str, str]:
     }
 
 
-def page(ladder: Ladder, title: str, files: Mapping[str, str], note: str = "") -> bytes:
+def page(
+    ladder: Ladder, title: str, files: Mapping[str, str], note: str = "", findings: Sequence[Finding] = ()
+) -> bytes:
     """`files`: what can be downloaded beside it, by URL. `note`: what there is to know of it besides."""
     sheets = "\n".join(ladder_svg.sheets(ladder))
     messages = "\n".join(_message(number, step) for number, step in enumerate(ladder.steps, 1))
@@ -63,6 +66,7 @@ def page(ladder: Ladder, title: str, files: Mapping[str, str], note: str = "") -
         f"<header><h1>{escaped(title)}</h1>"
         f"<p>{escaped(ladder_svg.told(ladder))}. Times are UTC, as captured; the order is that of cause and effect.</p>"
         f"{_paragraph(escaped(note))}{_paragraph(links)}</header>\n"
+        f"{_findings(ladder, findings)}"
         f'<main><div class="sheets">{sheets}</div>\n'
         f'<section class="messages" id="messages"><h2>Messages</h2>\n{messages}</section></main>',
     )
@@ -70,6 +74,23 @@ def page(ladder: Ladder, title: str, files: Mapping[str, str], note: str = "") -
 
 def _paragraph(content: str) -> str:
     return f"<p>{content}</p>" if content else ""
+
+
+def _findings(ladder: Ladder, findings: Sequence[Finding]) -> str:
+    """Above the diagram, each with links to the rows that prove it."""
+    rows = {packet: number for number, step in enumerate(ladder.steps, 1) for packet in step.packets}
+    told = "".join(_finding(each, sorted({rows[proof.packet] for proof in each.proofs if proof.packet in rows}))
+                   for each in findings)  # fmt: skip
+    return f'<section class="findings"><h2>Findings</h2>{told}</section>\n' if told else ""
+
+
+def _finding(finding: Finding, rows: Iterable[int]) -> str:
+    links = " ".join(f'<a class="proof" href="#m{row}">{row}</a>' for row in rows)
+    says, look, code = (escaped(each) for each in (finding.says, finding.look, finding.code))
+    return (
+        f'<div class="{finding.severity.value}"><h3>{finding.severity.value.capitalize()}: {says}</h3>'
+        f"<p>{look}</p><p>{code} · messages {links}</p></div>"
+    )
 
 
 def document(title: str, body: str) -> bytes:

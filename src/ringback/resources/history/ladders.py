@@ -8,6 +8,7 @@ from ringback.resources.history.traces import INCOMPLETE, Read, captured, reply
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape
 from ringback.rest.replies import Reply
 from ringback.sip import ladder_svg
+from ringback.sip.diagnosis import diagnose
 from ringback.sip.ladder import Ladder, ladder
 from ringback.store.captures import Capture
 
@@ -38,7 +39,7 @@ def as_page(found: Capture, files: Mapping[str, str]) -> Reply:
     """`files`: what can be downloaded beside it, by URL."""
     drawing = ladder(found.packets)
     note = "" if found.is_complete else f"{INCOMPLETE}."
-    page = ladder_page.page(drawing, _title(drawing), files, note)
+    page = ladder_page.page(drawing, _title(drawing), files, note, diagnose(found.packets))
     return reply(page, HTML, found, ladder_page.headers())
 
 

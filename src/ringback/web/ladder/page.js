@@ -21,9 +21,11 @@
   }
 
   document.addEventListener("click", (event) => {
-    const link = event.target.closest("a.step");
+    const chosen = event.target.closest("a.step, a.proof");
+    const link = links.find((each) => each.getAttribute("href") === chosen?.getAttribute("href"));
     if (!link) return;
     event.preventDefault();
+    if (link !== chosen) link.scrollIntoView({ block: "center" });
     show(link);
   });
   document.addEventListener("keydown", (event) => {
