@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.sip import mos, rtcp_json, voice_reports
-from ringback.sip.dialogs import MediaSession, media_sessions
+from ringback.sip.dialogs import Dialog, MediaSession, media_sessions
+from ringback.sip.message import scan
 from ringback.sip.packet import Endpoint, Packet
 from ringback.sip.quality import measured, quality
 from ringback.sip.reports import is_report, reports
@@ -250,6 +251,17 @@ def test_quality_reports_of_phones(carrier: str) -> None:
         "jitter_max_ms": 2.0, "round_trip_ms": 200.0, "mos": 3.92, "mos_reported": 3.2,
     }  # fmt: skip
     assert told["src>dst"]["mos_reported"] == 4.4
+
+
+def test_a_quality_report_among_the_messages_of_its_call() -> None:
+    (packet,) = flow("66 alice > bob PUBLISH 9 Content-Type=application/vq-rtcpxr")
+    packet = packet._replace(payload=packet.payload + VQ.encode())
+    dialog = Dialog(CALL_ID)
+    for each in [*flow(TALK), packet]:
+        dialog.add(each, scan(each.payload))
+    session = dialog.session()
+    assert session is not None
+    assert session.rtcp == (packet,)
 
 
 def test_whose_a_quality_report_is_its_address_says() -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ringback.sip import causes, identities
+from ringback.sip import causes, identities, voice_reports
 from ringback.sip.attempts import Attempt
 from ringback.sip.message import SipMessage
 from ringback.sip.negotiation import Agreement, Negotiation, Tags
@@ -17,6 +17,8 @@ _GONE = frozenset({408, 481})
 """Answers to a re-INVITE or UPDATE that end the dialog (RFC 3261 section 12.2.1.2, RFC 5057 section 5.1)."""
 _OFFERING = frozenset({"INVITE", "ACK", "PRACK", "UPDATE"})
 _OF_CALL = _OFFERING | {"BYE", "CANCEL"}
+_REPORTING = frozenset({"PUBLISH", "NOTIFY"})
+"""Requests that may bring quality reports (RFC 6035 section 4.2)."""
 _RTCP_AFTER_END_US = 5_000_000
 _REPLACED_US = 32_000_000  # 64 × T1: as long as a BYE is sent again
 
@@ -125,8 +127,11 @@ class Dialog:
     def add(self, packet: Packet, message: SipMessage) -> None:
         """A retransmission (section 17: the same bytes again) is kept among the packets and changes nothing."""
         self._messages.append(packet)
+        method = message.cseq.method if message.cseq else ""
         key = packet.src, packet.dst, packet.payload
-        if message.cseq is None or message.cseq.method not in _OF_CALL or key in self._seen:
+        if method not in _OF_CALL or key in self._seen:
+            if method in _REPORTING and voice_reports.is_in(packet.payload):
+                self.rtcp.append(packet)
             return
         self._seen.add(key)
         ours, theirs = message.from_tag, message.to_tag
