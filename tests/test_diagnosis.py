@@ -457,8 +457,8 @@ def test_a_proxy_that_answers_for_a_silent_phone_is_told_apart() -> None:
     """)
     assert [each.code for each in shown] == ["call-timed-out", "invite-no-response", "progress-late"]
     assert shown[0].says == (
-        "192.0.2.1:5060 refused the call to 102 with 408 Request Timeout (Recovery on timer expiry); it had sent the call on, "
-        "and nobody behind it said so."
+        "192.0.2.1:5060 refused the call to 102 with 408 Request Timeout (Recovery on timer expiry); it had passed the call "
+        "on, and this answer is its own."
     )
 
 
@@ -651,3 +651,24 @@ def test_a_call_that_lost_its_media_was_cut_off() -> None:
     ended = HUNG_UP.replace("BYE 9", 'BYE 9 Reason=SIP;cause=604;text="MEDIA_TIMEOUT"', 1)
     assert the_only(ANSWERED + ended).code == "call-cut-off"
     assert found(ANSWERED + HUNG_UP.replace("BYE 9", 'BYE 9 Reason=SIP;cause=200;text="Transfer"', 1)) == []
+
+
+def test_a_mirrored_port_shows_each_packet_twice_and_that_is_no_retransmission() -> None:
+    packets = scene("0.0 alice > bob INVITE 1 sdp x2\n0.6 bob > alice 180/INVITE 1" + FIRST)
+    twice = [*packets, *(each._replace(at_us=each.at_us + 15) for each in packets)]
+    assert diagnose(twice) == []
+    assert len(the_only("0.0 alice > bob INVITE 1 sdp x3").proofs) == 3
+
+
+def test_requests_that_begin_no_call_may_be_unanswered_too() -> None:
+    shown = the_only("0.0 alice > p REGISTER 1 x5")
+    assert shown.code == "request-no-response"
+    assert shown.says == "192.0.2.1:5060 did not answer the REGISTER of 198.51.100.11:5060, which was sent 5 times."
+
+
+def test_where_a_redirection_leads_and_what_a_refusal_says_of_itself() -> None:
+    table = "0.0 alice > bob INVITE 1 sdp\n0.1 bob > alice {}/INVITE 1 {}\n0.2 alice > bob ACK 1"
+    redirected = the_only(table.format(302, "Contact=<sip:103@example.com>"))
+    assert redirected.says == "203.0.113.22:5060 redirected the call to 102 with 302 Moved Temporarily to 103."
+    refused_by_rule = the_only(table.format(420, "Unsupported=100rel"))
+    assert refused_by_rule.look.endswith("The response says: Unsupported: 100rel.")

@@ -13,6 +13,8 @@ from ringback.sip.reports import is_report, reports
 from ringback.sip.rtcp import Report
 
 SECOND_US = 1_000_000
+_CAPTURED_TWICE_US = 100_000
+"""Nothing is sent again so soon: a port that is mirrored in both directions shows each packet twice."""
 CHALLENGES = frozenset({401, 407})
 
 
@@ -236,10 +238,6 @@ class Leg:
         return next((each for each in self.messages if each.sip.status in (180, 183)), None)
 
     @property
-    def first_us(self) -> int:
-        return self.messages[0].at_us
-
-    @property
     def last_us(self) -> int:
         return self.messages[-1].at_us
 
@@ -284,7 +282,9 @@ def same_way(messages: list[Message]) -> list[Message]:
     """Of messages that are one, those between the two ends that saw most of them: as often as it was sent."""
     ways: dict[tuple[Endpoint, Endpoint], list[Message]] = {}
     for each in messages:
-        ways.setdefault((each.packet.src, each.packet.dst), []).append(each)
+        way = ways.setdefault((each.packet.src, each.packet.dst), [])
+        if not way or each.at_us - way[-1].at_us >= _CAPTURED_TWICE_US:
+            way.append(each)
     return max(ways.values(), key=len, default=[])
 
 

@@ -136,13 +136,25 @@ def _told(failure: Failure) -> Finding:
     sip = failure.response.sip
     kind = _kind(sip.status)
     asked = failure.hop.request
-    says = f"{failure.hop.dst} refused the call{_number(asked)} with {sip.status} {sip.reason_phrase}".rstrip()
-    says += f" ({causes.of_response(failure.response.sip)})"
+    says = f"{failure.hop.dst} {_done(sip.status)} the call{_number(asked)} with {_status(failure.response)}"
     if failure.is_own:
-        says += "; it had sent the call on, and nobody behind it said so"
+        says += "; it had passed the call on, and this answer is its own"
     proofs = [asked, failure.response, *(each for each in failure.exchange.messages)]
     severity = Severity.WARNING if failure.is_rescued and kind.severity is Severity.ERROR else None
     return finding(kind, f"{says}.", proofs[:6], severity, _words(failure.response))
+
+
+def _done(status: int) -> str:
+    return "redirected" if status < 400 else "ended" if status == 487 else "refused"
+
+
+def _status(response: Message) -> str:
+    """`404 Not Found (Unallocated number)`; of a redirection where it leads."""
+    told = f"{response.sip.status} {response.sip.reason_phrase}".rstrip()
+    if response.sip.status < 400:
+        return f"{told} to {response.sip.contact.user or response.sip.contact.uri or 'nowhere'}"
+    cause = causes.of_response(response.sip)
+    return told if cause in told else f"{told} ({cause})"
 
 
 def _kind(status: int) -> Kind:
@@ -157,6 +169,6 @@ def _number(asked: Message | None) -> str:
 
 def _words(response: Message) -> str:
     """What the response says of itself."""
-    told = [f"{name.title()}: {value}" for name in ("warning", "reason", "unsupported", "retry-after") for value in
+    told = [f"{name.title()}: {value}" for name in ("warning", "reason", "unsupported", "require", "retry-after") for value in
             response.all(name)]  # fmt: skip
     return f"The response says: {'; '.join(told)[:300]}." if told else ""
