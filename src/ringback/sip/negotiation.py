@@ -11,7 +11,8 @@ from ringback.sip.packet import Endpoint
 Tags = tuple[str, str]
 """The From and To tag of a dialog in the order of the alphabet: the same for requests of both sides."""
 
-_HELD = frozenset({"sendonly", "inactive"})
+_DIRECTIONS = frozenset({"sendonly", "inactive"})
+_HELD = (b"sendonly", b"inactive", b"0.0.0.0")
 _DESCRIPTION = b"v=0"
 
 _Transaction = tuple[str, int, str]
@@ -27,7 +28,7 @@ class Agreement(NamedTuple):
 
     @property
     def is_hold(self) -> bool:
-        return _direction(self.offer) in _HELD or _direction(self.answer) in _HELD
+        return _is_held(self.offer) or _is_held(self.answer)
 
     def of(self, tag: str) -> bytes:
         return self.offer if tag == self.offerer else self.answer
@@ -92,9 +93,9 @@ def audio(body: bytes) -> Iterator[sdp.Media]:
     return (stream for stream in streams(body) if stream.kind == "audio")
 
 
-def _direction(body: bytes) -> str | None:
-    """Of the audio in it, None without."""
-    return next((stream.direction for stream in audio(body)), None)
+def _is_held(body: bytes) -> bool:
+    """By the direction of its audio; nearly always without reading it."""
+    return any(word in body for word in _HELD) and next((one.direction in _DIRECTIONS for one in audio(body)), False)
 
 
 def _transaction(message: SipMessage) -> _Transaction:

@@ -54,7 +54,7 @@ def measured(session: MediaSession) -> dict[str, Any] | None:
     """
     told = quality(session.rtcp)
     sides = {side: there for side in (heard.SRC, heard.DST) if (there := _side(session, side)) is not None}
-    directions = heard.directions(session)
+    directions = heard.directions(session) if session.rtcp else []
     if told is None and not sides and not directions:
         return None
     return {
