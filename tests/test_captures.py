@@ -32,9 +32,10 @@ REPORT = Packet(
     receiver_report(0x22, heard(0x11, 64, 3, 17)),
 )
 MSDR = (
-    "id call_id created_at dst dst_id dst_ua duration media_session_id src src_id src_ua t_cause type user_id quality"
+    "id call_id created_at dst dst_id dst_ua duration media_session_id src src_id src_ua t_cause type user_id quality "
+    "src_ip dst_ip"
 )
-SESSION = "id call_id created_at dst_id dst_ua duration src_id src_ua status type updated_at user quality"
+SESSION = "id call_id created_at dst_id dst_ua duration src_id src_ua status type updated_at user quality src_ip dst_ip"
 
 
 def talk(call_id: str = "one@pbx", src: str = "101", dst: str = "12025550123") -> list[Packet]:
@@ -79,6 +80,7 @@ def test_an_ended_dialog_becomes_a_media_session_and_an_msdr(api: Api) -> None:
     assert msdr["user_id"] == session["user"] == api.ann.user_id
     assert msdr["media_session_id"] == session["id"]
     assert msdr["t_cause"] == "Normal Clearing"
+    assert (msdr["src_ip"], msdr["dst_ip"]) == (session["src_ip"], session["dst_ip"]) == ("192.0.2.101", "192.0.2.201")
     assert msdr["quality"] == {"reports": 1, "fraction_lost": 0.25, "lost": 3, "jitter": 17, "round_trip_ms": None}
     assert (session["status"], session["updated_at"]) == ("ENDED", "2026-11-22 10:00:09")
     assert api.admin.get(f"/msdrs/{msdr['id']}").data == msdr

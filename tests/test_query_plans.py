@@ -57,6 +57,11 @@ def searched(listing: Listing) -> Callable[[Db], object]:
     return lambda db: Lists().page(db, listing, BOUND, query)
 
 
+def by_leg(listing: Listing) -> Callable[[Db], object]:
+    query = parse([("filter", filter_text(("msdr.call_id", "eq", "one@pbx")))], listing.properties())
+    return lambda db: Lists().page(db, listing, BOUND, query)
+
+
 WORK: dict[str, Callable[[Db], object]] = {
     "audio of deleted recordings": lambda db: drop_blobs.delete(db, schema.monitors, CUSTOMER, [1, 2]),
     "deleted CDRs": lambda db: stored.delete(db, CUSTOMER, [1, 2]),
@@ -75,6 +80,8 @@ WORK: dict[str, Callable[[Db], object]] = {
     ),
     "CDRs by a part of a number": searched(cdrs.ALL),
     "a user's CDRs by a part of a number": searched(cdrs.OF_USER),
+    "CDRs by the Call-ID of a leg": by_leg(cdrs.ALL),
+    "a user's CDRs by the Call-ID of a leg": by_leg(cdrs.OF_USER),
     "tracked CDRs by a part of a number": searched(calltracking.CDRS.listing),
 }
 

@@ -28,7 +28,7 @@ OPERATORS = ("eq", "ne", "like", "notlike", "gt", "gte", "lt", "lte", "in")
 _TEXT_OPERATORS = ("like", "notlike")
 _ORDER_OPERATORS = ("gt", "gte", "lt", "lte")
 _UNORDERED = {Kind.BOOL: "true and false", Kind.LIST: "lists"}
-_SEARCHED = (Kind.TEXT, Kind.ENUM, Kind.NUMBER, Kind.INT, Kind.KEY, Kind.LIST)
+_SEARCHED = (Kind.TEXT, Kind.EXACT, Kind.ENUM, Kind.NUMBER, Kind.INT, Kind.KEY, Kind.LIST)
 
 Value = int | str | None | tuple[int | str, ...]
 
@@ -241,6 +241,7 @@ _READERS: Mapping[Kind, Callable[[Attribute, Any], int | str]] = {
     Kind.KEY: _read_int,
     Kind.BOOL: _read_bool,
     Kind.TEXT: lambda _, value: _text(value),
+    Kind.EXACT: lambda _, value: _text(value),
     Kind.LIST: lambda _, value: _text(value),
     Kind.ENUM: _read_enum,
     Kind.NUMBER: lambda _, value: normal(_text(value)),
@@ -279,7 +280,8 @@ def _json_order(path: str, entry: Any, known: Mapping[str, Attribute], faults: l
 
 
 def _sorted_by(path: str, name: str, word: object, known: Mapping[str, Attribute], faults: list[Fault]) -> Order | None:
-    attribute = _usable(name, known, path, faults)
+    own = {each.name: each for each in known.values() if not each.within}
+    attribute = _usable(name, own, path, faults)
     if not isinstance(word, str) or word.upper() not in ("ASC", "DESC"):
         faults.append(Fault("dir" if path == "sort" else path, f"The direction is ASC or DESC, not {_shown(word)}."))
         return None

@@ -41,6 +41,7 @@ class Kind(StrEnum):
     TIME = "time"
     MONEY = "money"
     PRICE = "price"  # money in finer parts: of a minute
+    EXACT = "exact"  # a text that machines made, such as a Call-ID: equal only when every letter is
     KEY = "key"  # an id of a record, which answers show as text
     LIST = "list"  # texts, stored as a JSON list; a filter looks at each of them
     JSON = "json"  # stored as JSON text, sent as the value itself
@@ -81,6 +82,7 @@ Name = Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL), Wire(Kind.TE
 RequiredName = Annotated[
     str, Meta(min_length=1, max_length=NAME_LENGTH, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$"), Wire(Kind.TEXT)
 ]
+Exact = Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL), Wire(Kind.EXACT)]
 Text = Annotated[str, Meta(max_length=TEXT_LENGTH, pattern=NO_NUL), Wire(Kind.TEXT)]
 Number = Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL), Wire(Kind.NUMBER)]
 WireTime = Annotated[
@@ -134,6 +136,8 @@ class Attribute:
     nullable: bool
     filterable: bool = True
     values: tuple[str, ...] = ()
+    within: str = ""
+    """SQL around the condition (`{}`), of rows that belong to `t`: one of them has to fulfil it. For filters only."""
 
 
 @lru_cache(maxsize=256)

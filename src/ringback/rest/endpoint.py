@@ -50,9 +50,9 @@ class Resource:
         return frozenset().union(*found)
 
     def usable_by(self, caller: Caller) -> dict[str, Attribute]:
-        """The attributes that the caller may filter and sort by."""
+        """The attributes that the caller may filter by, and sort by unless they are of other records."""
         hidden = self.hidden_from(caller)
-        return {name: each for name, each in self.listing.attributes().items() if name not in hidden}
+        return {name: each for name, each in self.listing.properties().items() if name not in hidden}
 
 
 Memberships = Callable[["Call", Sequence[int]], Mapping[tuple[int, int], Mapping[str, Any]]]

@@ -7,7 +7,6 @@ from importlib.metadata import version
 from typing import Any
 
 from ringback.query import DEFAULT_LIMIT, MAX_LIMIT, OPERATORS
-from ringback.record import attributes
 from ringback.rest.access import EVERYBODY
 from ringback.rest.bodies import fields_of
 from ringback.rest.endpoint import Endpoint, Shape
@@ -230,7 +229,7 @@ def _query_parameters(row: Endpoint) -> list[dict[str, Any]]:
 
 def _filter_parameter(row: Endpoint) -> dict[str, Any]:
     assert row.resource is not None
-    known = [each.name for each in attributes(row.resource.record).values() if each.filterable]
+    known = [each.name for each in row.resource.listing.properties().values() if each.filterable]
     text = f"Entries joined by AND. Attributes: {', '.join(known)}."
     return {"name": "filter", "in": "query", "description": text, "content": {_JSON: {"schema": ref("Filter")}}}
 

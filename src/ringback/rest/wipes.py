@@ -114,7 +114,7 @@ def _refuse_held(call: Call, resource: Resource, text: str | None) -> None:
 
 
 def _conditions(resource: Resource, args: Mapping[str, Any]) -> tuple[Condition, ...]:
-    known = resource.listing.attributes()
+    known = resource.listing.properties()
     return (*parse_filter(args["filter"], known), Condition(known["id"], "lte", args["up_to"]))
 
 

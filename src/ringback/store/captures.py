@@ -200,12 +200,20 @@ def _columns(made: _Made) -> dict[str, Any]:
         "call_id": call_id,
         "created_at": session.created_at_us // SECOND_US,
         "duration": session.duration_s or 0,
+        **_between(session),
         "src": _text(session.src),
         "src_ua": _text(session.src_ua),
         "dst": _text(session.dst),
         "dst_ua": _text(session.dst_ua),
         "quality": None if measured is None else json.dumps(measured._asdict(), separators=(",", ":")),
     }
+
+
+def _between(session: MediaSession) -> dict[str, str]:
+    """The addresses that its first message went between, or was answered."""
+    first = session.messages[0]
+    ends = (first.dst, first.src) if first.payload.lstrip(b"\r\n").startswith(b"SIP/") else (first.src, first.dst)
+    return {"src_ip": ends[0].ip, "dst_ip": ends[1].ip}
 
 
 def _text(text: str | None) -> str | None:

@@ -154,7 +154,7 @@ def _named(db: Db, customer_id: int, holds: Sequence[Hold], ids: Sequence[int]) 
 def _matched(db: Db, customer_id: int, hold: Hold, ids: Sequence[int]) -> list[int]:
     """Those of the rows that the hold's filter matches. Number by number: no index is faster for few rows."""
     listing = _LISTINGS[hold.resource]
-    conditions = parse_filter(hold.filter, listing.attributes())
+    conditions = parse_filter(hold.filter, listing.properties())
     statement = Statement(db.engine, _unsearched(listing))
     first = "+" if db.engine == "sqlite" else ""
     sql = (

@@ -41,11 +41,17 @@ class Listing:
     sql: Mapping[str, str] = field(default_factory=dict)
     searched: frozenset[str] = frozenset()
     """Attributes with a trigram index."""
+    others: Mapping[str, Attribute] = field(default_factory=dict)
+    """What a filter may name besides the record's attributes: those of records that belong to a row."""
     day: str | None = None
     """The attribute by whose day the rows are counted, where the record calls it otherwise than the table."""
 
     def attributes(self) -> Mapping[str, Attribute]:
         return attributes(self.record)
+
+    def properties(self) -> Mapping[str, Attribute]:
+        """What a filter may name."""
+        return {**self.attributes(), **self.others} if self.others else self.attributes()
 
     def expression(self, attribute: Attribute) -> str:
         return self.sql.get(attribute.name, attribute.sql)

@@ -30,7 +30,7 @@ class Statement:
 
     def where(self, conditions: Sequence[Condition]) -> str:
         base = self.listing.base()
-        if self.engine == "sqlite" and not self.listing.source and any(map(self._is_search, conditions)):
+        if self.engine == "sqlite" and not self.listing.source and any(map(self._names_rows, conditions)):
             # The + keeps SQLite from walking the index of dates and probing the search for each row. Where a table is
             # joined in, it would walk that table, of all customers.
             base = f"+{base}"
@@ -44,6 +44,8 @@ class Statement:
         return {name: bound for name, bound in pairs if bound is not None}
 
     def _condition(self, condition: Condition, name: str) -> str:
+        if condition.attribute.within:
+            return self._within(condition, name)
         expression = self.listing.expression(condition.attribute)
         if condition.attribute.kind is Kind.LIST:
             return _any_of_list(self.engine, expression, condition, name)
@@ -54,6 +56,20 @@ class Statement:
         if condition.operator in ("like", "notlike") and condition.attribute.kind in (Kind.INT, Kind.KEY):
             expression = f"CAST({expression} AS TEXT)"
         return _comparison(self.engine, expression, condition, name)
+
+    def _within(self, condition: Condition, name: str) -> str:
+        """Whether one of the rows that belong to this one fulfils the condition; for `ne` and `notlike`, whether none does.
+        `eq` null: none has a value."""
+        attribute = replace(condition.attribute, within="")
+        operator = "ne" if condition.value is None else _POSITIVE.get(condition.operator, condition.operator)
+        is_negative = condition.operator == "eq" if condition.value is None else operator != condition.operator
+        one = condition.attribute.within.format(self._condition(Condition(attribute, operator, condition.value), name))
+        return f"NOT {one}" if is_negative else one
+
+    def _names_rows(self, condition: Condition) -> bool:
+        """Whether the condition names the ids of the rows."""
+        is_positive = condition.operator not in _POSITIVE and condition.value is not None
+        return self._is_search(condition) or (bool(condition.attribute.within) and is_positive)
 
     def _is_search(self, condition: Condition) -> bool:
         return condition.attribute.name in self.listing.searched and _is_part_of_number(condition)
@@ -90,6 +106,8 @@ def _folds(condition: Condition) -> bool:
     kind, given = condition.attribute.kind, condition.value
     if kind in (Kind.TEXT, Kind.LIST):
         return True
+    if kind is Kind.EXACT:
+        return condition.operator in ("like", "notlike")
     if kind is Kind.ENUM:
         return condition.operator not in ("eq", "ne", "in")  # those have the value as it is written
     values = given if isinstance(given, tuple) else (given,)

@@ -167,6 +167,8 @@ def change_number(db: Db, listing: Listing, bound: Mapping[str, Any], conditions
     """Moves with every insert, update and delete of the table; None when the total depends on other tables too."""
     if listing.table is None or listing.day_attribute() is None:
         return None
+    if any(each.attribute.within for each in conditions):
+        return None
     if any("SELECT" in text for text in (listing.where, *(listing.expression(each.attribute) for each in conditions))):
         return None
     found = value(db, f"SELECT {change_number_sql(listing.table)}", {"customer": bound["customer"]})

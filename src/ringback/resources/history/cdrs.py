@@ -1,5 +1,6 @@
 """CDRs: one row per hop of a call (reference page "History", model CDR)."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, UnsetType
@@ -19,9 +20,11 @@ from ringback.record import (
     Record,
     Text,
     WireTime,
+    attributes,
     json_text,
 )
 from ringback.resources.history import csv
+from ringback.resources.history.msdrs import Msdr
 from ringback.rest import replies
 from ringback.rest.access import Policy
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
@@ -83,7 +86,15 @@ class CdrPatch(Patch):
     info: Text | UnsetType | None = UNSET
 
 
-ALL = Listing("cdrs", Cdr, schema.cdrs, newest="calldate", searched=frozenset({"src", "dst"}))
+_LEGS = (
+    't."id" IN (SELECT m."cdr_id" FROM "msdrs" m WHERE m."customer_id" = :customer AND m."cdr_id" IS NOT NULL AND {})'
+)
+LEGS = {
+    f"msdr.{name}": replace(each, name=f"msdr.{name}", sql=f'm."{name}"', within=_LEGS)
+    for name, each in attributes(Msdr).items()
+}
+"""A call is found by its legs: one of its MSDRs fulfils the condition."""
+ALL = Listing("cdrs", Cdr, schema.cdrs, newest="calldate", searched=frozenset({"src", "dst"}), others=LEGS)
 
 
 def of_user(name: str, param: str) -> Listing:
@@ -99,6 +110,7 @@ def of_user(name: str, param: str) -> Listing:
         tally=Tally("cdr_parties", "user_id", param),
         sql={"calldate": "p.calldate", "id": "p.cdr_id"},
         searched=frozenset({"src", "dst"}),
+        others=LEGS,
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from ringback.record import ENUM, Column, Count, Id, Name, Object, Record, WireTime
+from ringback.record import ENUM, Column, Count, Exact, Id, Name, Object, Record, WireTime
 from ringback.rest.endpoint import Resource
 from ringback.rest.verbs import dictionary, listed, shown
 from ringback.store import schema
@@ -16,7 +16,7 @@ class Mediasession(Record):
     """The page's attributes in its order, then ours. `user` is a user's id; `call_id` is the SIP Call-ID."""
 
     id: Id
-    call_id: Name
+    call_id: Exact
     created_at: WireTime
     dst_id: Name | None
     dst_ua: Name | None
@@ -28,6 +28,8 @@ class Mediasession(Record):
     updated_at: WireTime
     user: Annotated[Id | None, Column("t.user_id")]
     quality: Object | None
+    src_ip: Exact | None
+    dst_ip: Exact | None
 
 
 ALL = Listing("mediasessions", Mediasession, schema.mediasessions, newest="created_at")

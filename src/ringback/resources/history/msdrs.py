@@ -1,6 +1,6 @@
 """MSDRs: one for every SIP dialog that has ended, as seen on the wire (reference page "History", Msdr)."""
 
-from ringback.record import Count, Id, Name, Number, Object, Record, WireTime
+from ringback.record import Count, Exact, Id, Name, Number, Object, Record, WireTime
 from ringback.resources.history.diagnoses import diagnosed
 from ringback.resources.history.ladders import drawn, paged
 from ringback.resources.history.mediasessions import NAMES, Type
@@ -12,10 +12,11 @@ from ringback.store.listing import Listing
 
 
 class Msdr(Record):
-    """The page's attributes in its order, then ours. `call_id` is the SIP Call-ID."""
+    """The page's attributes in its order, then ours. `call_id` is the SIP Call-ID; `src_ip` and `dst_ip` are the addresses that
+    the first INVITE went between."""
 
     id: Id
-    call_id: Name
+    call_id: Exact
     created_at: WireTime
     dst: Number | None
     dst_id: Name | None
@@ -29,6 +30,8 @@ class Msdr(Record):
     type: Type | None
     user_id: Id | None
     quality: Object | None
+    src_ip: Exact | None
+    dst_ip: Exact | None
 
 
 ALL = Listing("msdrs", Msdr, schema.msdrs, newest="created_at")

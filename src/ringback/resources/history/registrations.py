@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Annotated, Literal
 
-from ringback.record import ENUM, Column, Count, Id, Name, Record, WireTime
+from ringback.record import ENUM, Column, Count, Exact, Id, Name, Record, WireTime
 from ringback.resources.customer.users import DIRECTORY
 from ringback.rest.endpoint import Resource
 from ringback.rest.verbs import dictionary, listed, shown
@@ -22,7 +22,7 @@ class Registration(Record):
     user_id: Id | None
     aor: Name
     contact: Name | None
-    src_ip: Name
+    src_ip: Exact
     src_port: Id | None
     transport: Name
     user_agent: Name | None
@@ -32,7 +32,7 @@ class Registration(Record):
     last_at: WireTime
     failures: Count
     last_cause: Name | None
-    call_id: Name
+    call_id: Exact
 
 
 ALL = Listing("registrations", Registration, schema.registrations, newest="last_at")
