@@ -170,11 +170,16 @@ class Dialog:
             duration_s=_duration_s(self._answered_at_us, self._ended_at_us),
             messages=tuple(self._messages),
             rtcp=tuple(self.rtcp),
-            expires_at_us=self._expires_at_us if self._live else None,
+            expires_at_us=self.expires_at_us,
             caller_tag=self._attempt.caller_tag,
             agreement=self._agreement(),
             described=tuple(self._negotiation.described.items()),
         )
+
+    @property
+    def expires_at_us(self) -> int | None:
+        """As of its session, for less."""
+        return self._expires_at_us if self._live else None
 
     def covers(self, at_us: int) -> bool:
         """Whether a report of that time may be of this session: the last ones come with or after the BYE."""
