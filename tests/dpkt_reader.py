@@ -46,10 +46,8 @@ def _messages(reader: Iterable[tuple[float, bytes]]) -> Iterator[Read]:
         else:
             segment = dpkt.tcp.TCP(datagram.data)
             ends = (datagram.src, segment.sport), (datagram.dst, segment.dport)
-            streams[ends] = streams.get(ends, b"") + segment.data
-            while length := _length(streams[ends]):
-                message, streams[ends] = streams[ends][:length], streams[ends][length:]
-                yield Read(at_us, "TCP", *ends, message)
+            found, streams[ends] = cut(streams.get(ends, b"") + segment.data)
+            yield from (Read(at_us, "TCP", *ends, each) for each in found)
     assert not parts, "fragments without their last"
     assert not any(streams.values()), "streams that end within a message"
 
@@ -74,6 +72,15 @@ def _whole(frame: bytes, parts: dict[tuple[str, str, int], bytes]) -> _Datagram 
         parts[src, dst, identity] = before + data
         return None
     return _Datagram(src, dst, protocol, before + data)
+
+
+def cut(stream: bytes) -> tuple[list[bytes], bytes]:
+    """The whole messages that it begins with, and what is left."""
+    found = []
+    while length := _length(stream):
+        found.append(stream[:length])
+        stream = stream[length:]
+    return found, stream
 
 
 def _length(stream: bytes) -> int:
