@@ -78,6 +78,9 @@ def test_empty_folders_of_audio_go(api: Api, tmp_path: Any) -> None:
 # -- what doctor says -------------------------------------------------------------------------------------------------
 
 
+TOO_MANY = "up to 1.0 KiB are kept, 1.0 KiB too many go on 2026-11-22"
+
+
 def told(api: Api) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {"ok": [], "warning": [], "fault": []}
     for level, text in doctor.of_kept(api.services):
@@ -97,8 +100,13 @@ def test_doctor_tells_what_is_kept_and_what_goes_next(api: Api) -> None:
         f"customer {api.acme}, cdrs: 3 rows, the oldest of 2026-10-21; kept for 30 days, 2 of them go on 2026-11-22"
         in whole
     )
-    assert f"customer {api.acme}, monitors: 1 row, 2.0 KiB of audio, the oldest of 2025-10-17; kept for ever" in whole
-    assert "up to 1.0 KiB are kept, 1.0 KiB too many go on 2026-11-22" in whole
+    assert f"customer {api.acme}, monitors: 1 row, 2.0 KiB of audio, the oldest of 2025-10-17; {TOO_MANY}" in whole
+    rules(api, monitors=500, monitors_bytes=1_024)
+    (line,) = (each for each in told(api)["ok"] if f"customer {api.acme}, monitors: " in each)
+    assert line.endswith(f"; kept for 500 days, none of them go on 2026-11-22; {TOO_MANY}")
+    rules(api)
+    (line,) = (each for each in told(api)["ok"] if f"customer {api.acme}, monitors: " in each)
+    assert line.endswith("; kept for ever")
 
 
 def test_doctor_warns_of_what_should_be_gone(api: Api) -> None:

@@ -1,7 +1,7 @@
 """Looks for what is wrong with an installation, and says what to do. Changes nothing (the object store gets a probe)."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from ipaddress import ip_address
@@ -136,22 +136,34 @@ def of_kept(services: Services) -> Iterator[Finding]:
     free = "" if size.free is None else f", {_bytes(size.free)} of that free for new rows"
     tables = "".join(f"; {name} {_bytes(each)}" for name, each in size.tables.items())
     yield Finding(Level.OK, f"the database takes {_bytes(size.total)}{free}{tables}")
+    kinds: dict[tuple[int, str], list[Kept]] = {}
     for each in kept(services, services.clock()):
-        audio = "" if each.bytes is None else f", {_bytes(each.bytes)} of audio"
-        since = "" if each.oldest is None else f", the oldest of {_date(each.oldest)}"
-        what = f"customer {each.customer_id}, {each.name}: {amount(each.rows, 'row')}{audio}{since}; {_rule(each)}"
-        yield Finding(Level.OK, what)
-        if each.overdue is not None:
-            yield Finding(
-                Level.WARNING,
-                f"customer {each.customer_id}, {each.name}: there are some of {_date(each.overdue)} that should have gone"
-                " and that no hold keeps: does a server run at night? `ringback retain` deletes them now",
-            )
+        kinds.setdefault((each.customer_id, each.name), []).append(each)
+    for rules in kinds.values():
+        yield Finding(Level.OK, _held(rules))
+        yield from (_overdue(each) for each in rules if each.overdue is not None)
+
+
+def _held(rules: Sequence[Kept]) -> str:
+    """What there is of one kind of one customer, and each rule that it has."""
+    each = rules[0]
+    audio = "" if each.bytes is None else f", {_bytes(each.bytes)} of audio"
+    since = "" if each.oldest is None else f", the oldest of {_date(each.oldest)}"
+    told = "; ".join(_rule(rule) for rule in rules if rule.limit is not None) or "kept for ever"
+    return f"customer {each.customer_id}, {each.name}: {amount(each.rows, 'row')}{audio}{since}; {told}"
+
+
+def _overdue(each: Kept) -> Finding:
+    assert each.overdue is not None
+    return Finding(
+        Level.WARNING,
+        f"customer {each.customer_id}, {each.name}: there are some of {_date(each.overdue)} that should have gone"
+        " and that no hold keeps: does a server run at night? `ringback retain` deletes them now",
+    )
 
 
 def _rule(each: Kept) -> str:
-    if each.limit is None:
-        return "kept for ever"
+    assert each.limit is not None
     if each.by_size:
         next_ = f"{_bytes(each.going)} too many go" if each.going else "nothing goes"
         return f"up to {_bytes(each.limit)} are kept, {next_} on {_date(each.at)}"
