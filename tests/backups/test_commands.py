@@ -78,6 +78,26 @@ def test_a_password_is_no_argument(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert (password, os.environ.get("PGPASSWORD")) == ("s3cret", None)
 
 
+def test_the_password_of_a_key_is_no_argument_either(tmp_path: Path) -> None:
+    said, program = tmp_path / "said", tmp_path / "program"
+    program.write_text(f'#!/bin/sh\n(echo "$@"; echo "$PGSERVICE"; cat "$PGSERVICEFILE") > {said}')
+    program.chmod(0o755)
+    with programs._started(str(program), "postgresql://me:s3cret@db/x?sslpassword=s%20e%3Dcret", []) as process:
+        process.wait()
+    arguments, service, *file = said.read_text().splitlines()
+    assert ("cret" in arguments, service) == (False, "ringback")
+    assert file == ["[ringback]", "sslpassword=s e=cret"]
+
+
+def test_a_backup_needs_no_secret_in_an_argument(acme: Installation) -> None:
+    if not POSTGRES:
+        return
+    acme.url += ("&" if "?" in acme.url else "?") + "sslpassword=unused"
+    acme.fill()
+    acme.backup()
+    assert acme.faults() == []
+
+
 def test_a_url_that_cannot_be_read_is_not_repeated_with_its_password(settings: Settings, tmp_path: Path) -> None:
     wrong = replace(settings, database="postgresql://me:s3cret@[::1/x")
     result = ringback(wrong, "backup", str(tmp_path / "backup"))

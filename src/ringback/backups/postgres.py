@@ -1,15 +1,16 @@
 """A PostgreSQL database through pg_dump and pg_restore, in PostgreSQL's own archive format.
 
-Both read the password from their environment, never from their arguments, which other users could see.
+Both get secrets by their environment and a file without a name, never by arguments, which other users could see.
 """
 
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import psycopg
@@ -26,6 +27,8 @@ from ringback.store.postgres import PostgresDb
 
 NAME = "rows.pgdump"
 _SESSION = "ringback backup or restore"  # what the programs' sessions are called
+_SERVICE = "ringback"
+_SECRETS = frozenset({"sslpassword", "oauth_client_secret"})
 _END_MS = 30_000
 _OPTIONS = ("--no-owner", "--no-privileges")
 _PARTS = re.compile(r" (EXTENSION - pg_trgm|INDEX \S+ ix_cdrs_(src|dst)_parts) ")
@@ -119,16 +122,36 @@ def _version(path: str) -> str:
 @contextmanager
 def _started(program: str, url: str, arguments: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
     """It is killed when the block fails."""
-    given = conninfo_to_dict(url)
+    given = {name: str(each) for name, each in conninfo_to_dict(url).items()}
     given.pop("application_name", None)
-    password = given.pop("password", None)
-    environment = os.environ | {"PGAPPNAME": _SESSION} | ({"PGPASSWORD": str(password)} if password else {})
-    command = [program, *arguments, f"--dbname={psycopg.conninfo.make_conninfo('', **given)}"]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
-        try:
-            yield process
-        finally:
-            process.kill()
+    environment = os.environ | {"PGAPPNAME": _SESSION}
+    if password := given.pop("password", ""):
+        environment["PGPASSWORD"] = password
+    with _service({name: given.pop(name) for name in _SECRETS & given.keys()}) as (named, descriptors):
+        environment |= named
+        command = [program, *arguments, f"--dbname={psycopg.conninfo.make_conninfo('', **given)}"]
+        with subprocess.Popen(  # noqa: S603
+            command, env=environment, stderr=subprocess.PIPE, text=True, pass_fds=descriptors
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+
+@contextmanager
+def _service(secrets: Mapping[str, str]) -> Iterator[tuple[dict[str, str], tuple[int, ...]]]:
+    """What no variable of the environment can say, as a service file (libpq, section 34.17) that has no name: the
+    variables that lead to it, and the descriptors to hand on."""
+    if not secrets:
+        yield {}, ()
+        return
+    with TemporaryFile() as file:
+        lines = (f"{name}={text}" for name, text in secrets.items())
+        file.write("\n".join([f"[{_SERVICE}]", *lines, ""]).encode())
+        file.flush()
+        file.seek(0)
+        yield {"PGSERVICEFILE": f"/dev/fd/{file.fileno()}", "PGSERVICE": _SERVICE}, (file.fileno(),)
 
 
 def _ended(process: "subprocess.Popen[str]") -> None:
