@@ -305,8 +305,16 @@ def test_faulty_lines_of_csv_are_named_and_the_rest_goes_in(api: Api, tmp_path: 
     assert all(reason in each.reason for each, reason in zip(summary.refused, bad.values(), strict=True))
 
 
+PARQUET = b"PAR1\x15\x04\x15\x10"
+
+
 def test_a_file_that_is_no_export_is_not_begun(api: Api, tmp_path: Path) -> None:
-    for content, reason in ((b"", "is empty"), (b"a,b\n1,2\n", "no export of CDRs"), (b"\xff\xfe\0", "no export")):
+    for content, reason in (
+        (b"", "is empty"),
+        (b"a,b\n1,2\n", "no export of CDRs"),
+        (b"\xff\xfe\0", "no export"),
+        (PARQUET, "exported as ndjson"),
+    ):
         file = tmp_path / "file"
         file.write_bytes(content)
         with pytest.raises(UsageError, match=reason):

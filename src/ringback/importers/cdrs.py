@@ -24,6 +24,7 @@ from ringback.store.database import Database, Db, first, persistently, value
 from ringback.store.parties import CONTACT, contact_of, user_of
 
 BATCH = 2_000
+PARQUET = b"PAR1"
 BATCH_BYTES = 8 << 20
 SAMPLE = 1_000
 """So many of the first lines, and one of so many of the others, are looked at for calls that are stored already."""
@@ -55,6 +56,10 @@ def _start(path: Path) -> bytes:
         raise UsageError(f"{path} cannot be read: {error.strerror}.") from None
     if not start.strip():
         raise UsageError(f"{path} is empty.")
+    if start.startswith(PARQUET):
+        raise UsageError(
+            f"{path} is Parquet, which goes out only: have the CDRs exported as ndjson (POST /exports) and import that."
+        )
     return start
 
 
