@@ -432,6 +432,14 @@ def test_an_import_needs_to_know_what_and_for_whom(settings: Settings) -> None:
     assert refused(ringback(settings, "import", "asterisk-cdr", "x"), 2).startswith("There is no customer yet: ")
 
 
+def test_a_pipe_or_a_device_is_not_waited_for(settings: Settings, acme: Login, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (str(pipe), "/dev/zero"):
+        for kind in ("asterisk-cdr", "cdrs", "pcap"):
+            assert "is neither a file nor a folder" in refused(ringback(settings, "import", kind, path), 2)
+
+
 # -- looking ----------------------------------------------------------------------------------------------------------
 
 

@@ -107,6 +107,10 @@ def _started(importer: Importer, path: str, services: Services, customer_id: int
         if not _URL.match(path):
             if not Path(path).exists():
                 raise UsageError(f"There is no {path}.")
+            if not (Path(path).is_file() or Path(path).is_dir()):
+                raise UsageError(
+                    f"{path} is neither a file nor a folder: write what it gives to a file, and import that."
+                )
             return importer.run(services, customer_id, Path(path), options, bar)
         if importer.from_url is None:
             raise UsageError(f"{importer.kind} is imported from a file or a folder, not from a URL.")
