@@ -9,6 +9,7 @@ from typing import BinaryIO, NamedTuple
 
 import dpkt
 
+from ringback.sip import rtcp_json
 from ringback.sip.frames import IP_IN_IP, TCP, UDP, Defragmenter, SkippedError, ip_packet, tcp, udp
 from ringback.sip.packet import Packet
 from ringback.sip.streams import Streams
@@ -92,14 +93,20 @@ def read(file: BinaryIO, report: Report | None = None) -> Iterator[Packet]:
 def write(packets: Iterable[Packet]) -> Iterator[bytes]:
     """A classic pcap file in pieces: microseconds, raw IP (link type 101), packets in the order given.
 
-    Long UDP messages become IP fragments, other transports segments of TCP streams; see Wire.ip_packets.
+    Long UDP messages become IP fragments, other transports segments of TCP streams; see Wire.ip_packets. RTCP that came as
+    JSON becomes RTCP again: in a capture file it would be taken for RTCP that is damaged.
     """
     wire = Wire()
     yield struct.pack("<IHHiIII", dpkt.pcap.TCPDUMP_MAGIC, 2, 4, 0, 0, 0x40000, _LINKTYPE_RAW)
     for packet in packets:
         seconds, microseconds = divmod(packet.at_us, 1_000_000)
-        for frame in wire.ip_packets(packet):
+        for frame in wire.ip_packets(_sent(packet)):
             yield struct.pack("<4I", seconds, microseconds, len(frame), len(frame)) + frame
+
+
+def _sent(packet: Packet) -> Packet:
+    report = rtcp_json.on_the_wire(packet.payload) if rtcp_json.is_json(packet.payload) else None
+    return packet if report is None else packet._replace(payload=report)
 
 
 class _Reading:

@@ -5,6 +5,7 @@ and scaled as on the wire (RFC 3550 section 6.4). Numbers may be texts, or negat
 """
 
 import json
+import struct
 from typing import Any
 
 from ringback.sip.rtcp import Report, ReportBlock, VoiceMetrics, name, signed
@@ -20,17 +21,51 @@ def is_json(payload: bytes) -> bool:
 
 def reports(payload: bytes) -> list[Report]:
     """The one report of an object; none of what cannot be read."""
-    try:
-        found = json.loads(payload)
-    except (ValueError, RecursionError):
-        return []
-    if not isinstance(found, dict) or not found.keys() & {"report_blocks", "report_blocks_xr", "sender_information"}:
+    found = _object(payload)
+    if not found:
         return []
     xr = found.get("report_blocks_xr")
     voice = (_voice(xr),) if isinstance(xr, dict) and xr else ()
     sent = _sent(found.get("sender_information"))
     blocks = _blocks(found.get("report_blocks"))
     return [Report(name(_bits(found.get("type"))), _bits(found.get("ssrc")), *sent, blocks, voice=voice)]
+
+
+def on_the_wire(payload: bytes) -> bytes | None:
+    """The packet that an object tells of: SR or RR with its report blocks (RFC 3550 sections 6.4.1, 6.4.2). None of what is no
+    object with reports; extended reports stay out."""
+    found = _object(payload)
+    blocks, told = found.get("report_blocks"), found.get("sender_information")
+    if not isinstance(blocks, list) and not isinstance(told, dict):
+        return None
+    given = blocks[:_MOST_BLOCKS] if isinstance(blocks, list) else []
+    packed = [_packed(each) for each in given if isinstance(each, dict)]
+    body = struct.pack("!I", _bits(found.get("ssrc"))) + _packed_sender(told) + b"".join(packed)
+    kind = 200 if isinstance(told, dict) else 201
+    return struct.pack("!BBH", 0x80 | len(packed), kind, len(body) // 4) + body
+
+
+def _packed_sender(told: Any) -> bytes:
+    if not isinstance(told, dict):
+        return b""
+    return struct.pack("!5I", *_ntp(told), *(_bits(told.get(name)) for name in ("rtp_timestamp", "packets", "octets")))
+
+
+def _packed(told: dict[str, Any]) -> bytes:
+    lost = min(_bits(told.get("fraction_lost")), 255) << 24 | _bits(told.get("packets_lost")) & 0xFFFFFF
+    rest = (_bits(told.get(name)) for name in ("highest_seq_no", "ia_jitter", "lsr", "dlsr"))
+    return struct.pack("!6I", _bits(told.get("source_ssrc")), lost, *rest)
+
+
+def _object(payload: bytes) -> dict[str, Any]:
+    """Empty for what has no report."""
+    try:
+        found = json.loads(payload)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict) or not found.keys() & {"report_blocks", "report_blocks_xr", "sender_information"}:
+        return {}
+    return found
 
 
 def _blocks(told: Any) -> tuple[ReportBlock, ...]:
@@ -40,13 +75,19 @@ def _blocks(told: Any) -> tuple[ReportBlock, ...]:
 
 
 def _sent(told: Any) -> tuple[int, int, int]:
-    """The middle 32 bits of the NTP time, packets, octets. Asterisk writes the time as seconds since 1970 and µs."""
+    """The middle 32 bits of the NTP time, packets, octets."""
     if not isinstance(told, dict):
         return 0, 0, 0
+    seconds, fraction = _ntp(told)
+    return (seconds & 0xFFFF) << 16 | fraction >> 16, _bits(told.get("packets")), _bits(told.get("octets"))
+
+
+def _ntp(told: dict[str, Any]) -> tuple[int, int]:
+    """Seconds since 1900 and the fraction in 32 bits. Asterisk writes seconds since 1970 and µs."""
     seconds, fraction = _bits(told.get("ntp_timestamp_sec")), _bits(told.get("ntp_timestamp_usec"))
     if 0 < seconds < _EPOCH_S:
-        seconds, fraction = seconds + _EPOCH_S, (fraction % 1_000_000 << 32) // 1_000_000
-    return (seconds & 0xFFFF) << 16 | fraction >> 16, _bits(told.get("packets")), _bits(told.get("octets"))
+        return seconds + _EPOCH_S & 0xFFFFFFFF, (fraction % 1_000_000 << 32) // 1_000_000
+    return seconds, fraction
 
 
 def _block(told: dict[str, Any]) -> ReportBlock:
