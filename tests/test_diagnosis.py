@@ -6,7 +6,8 @@ import pytest
 
 from ringback.sip.diagnosis import KINDS, diagnose
 from ringback.sip.diagnosis.finding import Finding, Severity
-from tests.scenes import START_US, scene
+from ringback.sip.packet import Endpoint, Packet
+from tests.scenes import ADDRESSES, START_US, scene
 
 TALK = """
     1.0   bob > alice   200/INVITE  {n}  sdp
@@ -672,3 +673,16 @@ def test_where_a_redirection_leads_and_what_a_refusal_says_of_itself() -> None:
     assert redirected.says == "203.0.113.22:5060 redirected the call to 102 with 302 Moved Temporarily to 103."
     refused_by_rule = the_only(table.format(420, "Unsupported=100rel"))
     assert refused_by_rule.look.endswith("The response says: Unsupported: 100rel.")
+
+
+def test_reports_as_asterisk_writes_them_are_read_too() -> None:
+    """RTCP as JSON, in place of the reports of `media-not-heard`."""
+    packets = scene(ANSWERED + HUNG_UP)
+    for n in range(1, 5):
+        for src, dst, blocks in (("alice", "bob", '{"source_ssrc":2,"fraction_lost":0}'), ("bob", "alice", "")):
+            told = f'{{"sender_information":{{"packets":{250 * n}}},"ssrc":1,"type":200,"report_blocks":[{blocks}]}}'
+            here, there = (Endpoint(ADDRESSES[name], 4001) for name in (src, dst))
+            packets.append(Packet(START_US + 5_000_000 * n, "UDP", here, there, told.encode()))
+    (shown,) = diagnose(packets)
+    assert shown.code == "media-not-heard"
+    assert shown.says == "198.51.100.11:4001 sent 750 packets of audio, and 203.0.113.22:4001 reports that it got none."

@@ -1,6 +1,7 @@
 """Challenges that credentials do not meet (RFC 3261 section 22, RFC 7616)."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from ringback.sip.diagnosis.call import CHALLENGES, Call, Exchange, Leg, Message
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
@@ -30,49 +31,55 @@ _CREDENTIALS = ("authorization", "proxy-authorization")
 _NOT_CHALLENGED = frozenset({"ACK", "CANCEL", "OPTIONS"})
 
 
+class _Challenge(NamedTuple):
+    """What a request was challenged for, and the credentials for that realm which it had; empty without any."""
+
+    exchange: Exchange
+    realm: str
+    nonce: str
+    is_stale: bool
+    given: str
+
+
 def find(call: Call) -> Iterator[Finding]:
     for leg in call.legs:
         asked = [each for each in leg.exchanges if each.method not in _NOT_CHALLENGED]
-        for tag, realm in dict.fromkeys(_challengers(asked)):
-            yield from _refused([each for each in asked if each.tag == tag], realm)
+        passed = {each.tag: each.place for each in asked if each.hop.status not in CHALLENGES}
+        challenged: dict[tuple[str, str], list[_Challenge]] = {}
+        for challenge in (one for each in asked for one in _challenges(each)):
+            challenged.setdefault((challenge.exchange.tag, challenge.realm), []).append(challenge)
+        for (tag, _), challenges in challenged.items():
+            yield from _refused(challenges, passed.get(tag, 0))
         yield from _unanswered(call, leg, asked)
 
 
-def _challengers(asked: list[Exchange]) -> Iterator[tuple[str, str]]:
-    for each in asked:
-        for value in _challenges(each):
-            yield each.tag, parameter(value, "realm")
-
-
-def _refused(asked: list[Exchange], realm: str) -> Iterator[Finding]:
-    refused = list(_rejections(asked, realm))
+def _refused(challenges: list[_Challenge], passed: int) -> Iterator[Finding]:
+    """``passed``: the place of the side's last request that was not challenged."""
+    refused = list(_rejections(challenges))
     if not refused:
         return
-    proofs = [each for exchange in refused for each in (exchange.hop.request, exchange.hop.final) if each]
-    user = parameter(_credentials(refused[0], realm), "username")
-    whose = f"The credentials of {user or 'an unnamed user'} for {realm or 'an unnamed realm'}"
+    shown = [each for one in refused for each in (one.exchange.hop.request, one.exchange.hop.final)]
+    first = refused[0]
+    user = parameter(first.given, "username") or "an unnamed user"
+    whose = f"The credentials of {user} for {first.realm or 'an unnamed realm'}"
     if len(refused) > 1:
-        yield finding(LOOP, f"{whose} were refused {len(refused)} times by {refused[0].hop.dst}.", proofs)
-    elif refused[0] is asked[-1] or all(each.hop.status in CHALLENGES for each in asked[asked.index(refused[0]) :]):
-        yield finding(REJECTED, f"{whose} were refused by {refused[0].hop.dst}, and no other attempt followed.", proofs)
+        yield finding(LOOP, f"{whose} were refused {len(refused)} times by {first.exchange.hop.dst}.", shown)
+    elif passed < first.exchange.place:
+        says = f"{whose} were refused by {first.exchange.hop.dst}, and no other attempt followed."
+        yield finding(REJECTED, says, shown)
 
 
-def _rejections(asked: list[Exchange], realm: str) -> Iterator[Exchange]:
+def _rejections(challenges: list[_Challenge]) -> Iterator[_Challenge]:
     """A nonce that was not issued in this call may be out of date, whatever the challenge says."""
     issued: set[str] = set()
-    for each in asked:
-        challenge = next((value for value in _challenges(each) if parameter(value, "realm") == realm), "")
-        if not challenge:
-            continue
-        given = _credentials(each, realm)
-        is_stale = parameter(challenge, "stale").lower() == "true"
-        if given and not is_stale and parameter(given, "nonce") in issued:
+    for each in challenges:
+        if each.given and not each.is_stale and parameter(each.given, "nonce") in issued:
             yield each
-        issued.add(parameter(challenge, "nonce"))
+        issued.add(each.nonce)
 
 
 def _unanswered(call: Call, leg: Leg, asked: list[Exchange]) -> Iterator[Finding]:
-    tried = {(each.tag, each.method) for each in asked if _all_credentials(each)}
+    tried = {(each.tag, each.method) for each in asked if _credentials(each)}
     last = {(each.tag, each.method): each for each in asked}
     for key, each in last.items():
         challenge = each.hop.final
@@ -91,17 +98,16 @@ def _began_anew(call: Call, leg: Leg, challenge: Message) -> bool:
     return any(each.place > challenge.place and each.packet.src == challenge.packet.dst for each in later)
 
 
-def _challenges(exchange: Exchange) -> list[str]:
+def _challenges(exchange: Exchange) -> Iterator[_Challenge]:
     final = exchange.hop.final
     if final is None or final.sip.status not in CHALLENGES:
-        return []
-    return [value for name in _CHALLENGE for value in final.all(name)]
+        return
+    given = {parameter(value, "realm"): value for value in _credentials(exchange)}
+    for value in (value for name in _CHALLENGE for value in final.all(name)):
+        realm, is_stale = parameter(value, "realm"), parameter(value, "stale").lower() == "true"
+        yield _Challenge(exchange, realm, parameter(value, "nonce"), is_stale, given.get(realm, ""))
 
 
-def _all_credentials(exchange: Exchange) -> list[str]:
+def _credentials(exchange: Exchange) -> list[str]:
     request = exchange.hop.request
     return [value for name in _CREDENTIALS for value in request.all(name)] if request else []
-
-
-def _credentials(exchange: Exchange, realm: str) -> str:
-    return next((value for value in _all_credentials(exchange) if parameter(value, "realm") == realm), "")

@@ -1,7 +1,7 @@
 """A captured call taken apart: legs (a Call-ID each), exchanges (a request on its whole way), transactions (on one hop)."""
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from ringback.sip import sdp
@@ -13,6 +13,8 @@ from ringback.sip.reports import is_report, reports
 from ringback.sip.rtcp import Report
 
 SECOND_US = 1_000_000
+_LONGEST_SDP = 8_192
+"""Bytes that are read of one; those with every candidate of a browser have half of it."""
 _CAPTURED_TWICE_US = 100_000
 """Nothing is sent again so soon: a port that is mirrored in both directions shows each packet twice."""
 CHALLENGES = frozenset({401, 407})
@@ -43,9 +45,9 @@ class Message:
         return b"v=0" in self.sip.body
 
     @cached_property
-    def streams(self) -> list[sdp.Media]:
+    def streams(self) -> tuple[sdp.Media, ...]:
         """Those of its SDP that are not refused."""
-        return sdp.media(self.sip.body) if self.has_sdp else []
+        return _streams(self.sip.body[:_LONGEST_SDP]) if self.has_sdp else ()
 
     @property
     def audio(self) -> sdp.Media | None:
@@ -276,6 +278,12 @@ class Call:
         invites = (each.hop.request for leg in self.calls for each in leg.attempts)
         values = (value for invite in invites if invite for value in invite.all("replaces"))
         return {value.partition(";")[0].strip() for value in values}
+
+
+@lru_cache(maxsize=64)
+def _streams(body: bytes) -> tuple[sdp.Media, ...]:
+    """Proxies and retransmissions repeat what was said before."""
+    return tuple(sdp.media(body))
 
 
 def same_way(messages: list[Message]) -> list[Message]:

@@ -6,6 +6,7 @@ from ringback.sip.message import decoded
 
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _VALUE = r'\s*=\s*(?:"([^"]*)"|([^\s",;]+))'
+_LONGEST = 4_096  # characters of a value that are searched
 _COMPACT = {
     b"v": "via", b"r": "refer-to", b"x": "session-expires", b"k": "supported", b"o": "event", b"m": "contact",
     b"c": "content-type", b"i": "call-id", b"f": "from", b"t": "to", b"l": "content-length", b"s": "subject",
@@ -31,7 +32,7 @@ def headers(payload: bytes) -> Headers:
 
 def parameter(value: str, name: str) -> str:
     """Of a header value or a challenge: ``realm="x"``, ``refresher=uac``; empty when it is not there."""
-    found = re.search(rf"(?<![\w-]){name}{_VALUE}", value, re.I)
+    found = re.search(rf"(?<![\w-]){name}{_VALUE}", value[:_LONGEST], re.I)
     return (found[1] or found[2] or "") if found else ""
 
 
