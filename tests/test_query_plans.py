@@ -8,7 +8,7 @@ import pytest
 
 from ringback.jobs import drop_blobs
 from ringback.query import parse
-from ringback.resources.history import calltracking, cdrs, conversations
+from ringback.resources.history import calltracking, cdrs, conversations, msdrs
 from ringback.store import callbacks, cdr_links, recordings, rows, schema
 from ringback.store import cdrs as stored
 from ringback.store.database import Db, Params, Row
@@ -62,6 +62,11 @@ def by_leg(listing: Listing) -> Callable[[Db], object]:
     return lambda db: Lists().page(db, listing, BOUND, query)
 
 
+def counted(listing: Listing, attribute: str) -> Callable[[Db], object]:
+    query = parse([("filter", filter_text((attribute, "eq", "x")))], listing.attributes())
+    return lambda db: Lists().total(db, listing, BOUND, query.conditions)
+
+
 WORK: dict[str, Callable[[Db], object]] = {
     "audio of deleted recordings": lambda db: drop_blobs.delete(db, schema.monitors, CUSTOMER, [1, 2]),
     "deleted CDRs": lambda db: stored.delete(db, CUSTOMER, [1, 2]),
@@ -82,6 +87,8 @@ WORK: dict[str, Callable[[Db], object]] = {
     "a user's CDRs by a part of a number": searched(cdrs.OF_USER),
     "CDRs by the Call-ID of a leg": by_leg(cdrs.ALL),
     "a user's CDRs by the Call-ID of a leg": by_leg(cdrs.OF_USER),
+    "how many CDRs have an agent": counted(cdrs.ALL, "src_ua"),
+    "how many MSDRs have an address": counted(msdrs.ALL, "src_ip"),
     "tracked CDRs by a part of a number": searched(calltracking.CDRS.listing),
 }
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from ringback.errors import Unavailable
 from ringback.query import Condition, Order, Query
-from ringback.record import Record
+from ringback.record import MAX_INT, Record
 from ringback.store.database import Database, Db, Row, value
 from ringback.store.listing import Listing
 from ringback.store.statements import (
@@ -238,5 +238,9 @@ def _key(listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condit
 
 def _counted(db: Db, listing: Listing, bound: Mapping[str, Any], conditions: Sequence[Condition]) -> int:
     statement = Statement(db.engine, listing)
-    sql = f"SELECT count(*) FROM {statement.source} WHERE {statement.where(conditions)}"
+    where, day = statement.where(conditions), listing.day_attribute()
+    if day is not None and db.engine == "sqlite" and not listing.source:
+        # Any date. Where no index helps, SQLite would walk one of them, be it that of numbers, whose rows lie everywhere.
+        where += f" AND {listing.expression(listing.attributes()[day])} >= -{MAX_INT}"
+    sql = f"SELECT count(*) FROM {statement.source} WHERE {where}"
     return int(value(db, sql, {**bound, **statement.values(conditions)}))
