@@ -81,7 +81,8 @@ def test_an_ended_dialog_becomes_a_media_session_and_an_msdr(api: Api) -> None:
     assert msdr["media_session_id"] == session["id"]
     assert msdr["t_cause"] == "Normal Clearing"
     assert (msdr["src_ip"], msdr["dst_ip"]) == (session["src_ip"], session["dst_ip"]) == ("192.0.2.101", "192.0.2.201")
-    assert msdr["quality"] == {"reports": 1, "fraction_lost": 0.25, "lost": 3, "jitter": 17, "round_trip_ms": None}
+    heard = {"reports": 1, "fraction_lost": 0.25, "lost": 3, "jitter": 17, "round_trip_ms": None}
+    assert msdr["quality"].items() >= heard.items()
     assert (session["status"], session["updated_at"]) == ("ENDED", "2026-11-22 10:00:09")
     assert api.admin.get(f"/msdrs/{msdr['id']}").data == msdr
     assert api.admin.get(f"/mediasessions/{session['id']}").data == session

@@ -15,7 +15,7 @@ from sqlalchemy import Table
 from ringback.calls.numbers import clean, digits
 from ringback.sip.dialogs import MediaSession, media_sessions
 from ringback.sip.packet import Endpoint, Packet
-from ringback.sip.quality import quality
+from ringback.sip.quality import measured
 from ringback.store import cdr_links, rows, schema
 from ringback.store.database import Db
 
@@ -194,7 +194,7 @@ _Made = tuple[str, MediaSession, Parties]
 def _columns(made: _Made) -> dict[str, Any]:
     """What a media session and its MSDR have in common."""
     call_id, session, parties = made
-    measured = quality(session.rtcp)
+    heard = measured(session)
     return {
         **parties._asdict(),
         "call_id": call_id,
@@ -205,7 +205,7 @@ def _columns(made: _Made) -> dict[str, Any]:
         "src_ua": _text(session.src_ua),
         "dst": _text(session.dst),
         "dst_ua": _text(session.dst_ua),
-        "quality": None if measured is None else json.dumps(measured._asdict(), separators=(",", ":")),
+        "quality": None if heard is None else json.dumps(heard, separators=(",", ":")),
     }
 
 

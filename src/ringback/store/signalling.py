@@ -12,7 +12,7 @@ from ringback.calls.numbers import clean
 from ringback.sip.causes import Q850
 from ringback.sip.dialogs import MediaSession, Status, media_sessions
 from ringback.sip.message import scan
-from ringback.sip.packet import is_rtcp
+from ringback.sip.reports import is_report
 from ringback.store import captures, rows, schema
 from ringback.store.captures import SECOND_US, Seen
 from ringback.store.database import Db
@@ -137,7 +137,7 @@ def _session(name: str, seen: Sequence[Seen]) -> MediaSession | None:
     if session is None:
         return None
     # Of reports that came under this Call-ID, also those between addresses that no SDP names (NAT).
-    reports = tuple(packet for packet in packets if is_rtcp(packet.payload))
+    reports = tuple(packet for packet in packets if is_report(packet.payload))
     return replace(session, rtcp=reports) if reports else session
 
 
