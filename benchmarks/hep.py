@@ -16,10 +16,12 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from ringback import app, first_login
 from ringback.settings import Settings
+from ringback.store.slices.sqlite import SqliteSlices, connected
 
 PORT = 8973
 CALLS = 8_000
@@ -115,10 +117,15 @@ def _send(frames: Sequence[bytes]) -> None:
 
 
 def _until_stored(path: Path, n: int) -> None:
-    connection = sqlite3.connect(path, timeout=60)
-    while connection.execute("SELECT coalesce(max(id), 0) FROM sip_messages").fetchone()[0] < n:
+    slices = SqliteSlices(path)
+    while sum(map(_last, slices.folder.glob("*/*.db"))) < n:
         time.sleep(0.05)
-    connection.close()
+
+
+def _last(path: Path) -> int:
+    """The number of the last message of a slice."""
+    with closing(connected(path)) as connection:
+        return int(connection.execute("SELECT coalesce(max(id), 0) FROM packets").fetchone()[0])
 
 
 def _cpu_s(pid: int) -> float:

@@ -6,7 +6,9 @@ from typing import Any
 from ringback import doctor
 from ringback.jobs import retain
 from ringback.store import rows, schema
+from ringback.store.slices import day_of
 from tests.api import Api
+from tests.packets import packet, put
 
 DAY = 86_400
 
@@ -46,11 +48,10 @@ def session(api: Api, days: float, packets: int = 3, **columns: Any) -> tuple[in
     at = days_ago(api, days)
     call_id = f"{random.random()}@pbx"
     common = {"call_id": call_id, "created_at": at, "duration": 1}
-    mediasession = inserted(api, "mediasessions", **common, updated_at=at, status="ENDED")
+    ended = {"updated_at": at, "status": "ENDED", "slice_day": day_of(at)}
+    mediasession = inserted(api, "mediasessions", **common, **ended)
     msdr = inserted(api, "msdrs", **common, media_session_id=mediasession, **columns)
-    packet = {"src_ip": "::1", "src_port": 1, "dst_ip": "::1", "dst_port": 1, "transport": "UDP", "payload": "INVITE"}
-    for n in range(packets):
-        inserted(api, "sip_messages", call_id=call_id, captured_at_us=at * 10**6 + n, digest=str(n), **packet)
+    put(api, call_id, day_of(at), *(packet(at * 10**6 + n) for n in range(packets)))
     return mediasession, msdr
 
 

@@ -10,6 +10,7 @@ from ringback.sip.packet import Endpoint, Packet, is_rtcp
 from ringback.store import captures
 from ringback.store.captures import Stored
 from tests.api import Api
+from tests.packets import stored_packets
 from tests.policies import team
 from tests.sip.sip_flows import START_US, flow
 from tests.sip.test_sip_trace import heard, receiver_report
@@ -61,11 +62,12 @@ def cdr(api: Api, **changes: Any) -> int:
     return cdr_id
 
 
-def expire(api: Api, where: str) -> None:
-    """What retention does to the oldest packets."""
-    api.write(
-        lambda db: db.run(f"DELETE FROM sip_messages WHERE customer_id = :customer AND {where}", {"customer": api.acme})
-    )
+def expire(api: Api, before_us: int) -> None:
+    """The oldest packets are deleted."""
+    for day, row in stored_packets(api):
+        if row.at_us < before_us:
+            one = [(row.call, row.digest)]
+            api.write(lambda db, day=day, one=one: db.slices.remove_packets(api.acme, day, one))
 
 
 def test_an_ended_dialog_becomes_a_media_session_and_an_msdr(api: Api) -> None:
@@ -193,12 +195,12 @@ def test_what_is_left_of_an_expired_capture_says_so(api: Api) -> None:
     cdr_id = cdr(api)
     stored(api, talk())
     assert "x-incomplete" not in api.admin.get(f"/cdrs/{cdr_id}.pcap").headers
-    expire(api, f"captured_at_us < {START_US + 1_000_000}")
+    expire(api, START_US + 1_000_000)
     for ending in (".trace", ".pcap"):
         answer = api.admin.get(f"/cdrs/{cdr_id}{ending}")
         assert answer.status == 200
         assert "x-incomplete" in answer.headers
-    expire(api, "1 = 1")
+    expire(api, START_US + 60_000_000)
     assert api.admin.get(f"/cdrs/{cdr_id}.pcap").status == 404
 
 

@@ -15,11 +15,11 @@ from ringback.collect.sources import Gate, sources
 from ringback.errors import Unavailable, UsageError
 from ringback.settings import Settings
 from ringback.sip.packet import Endpoint
-from ringback.store import captures, signalling
-from ringback.store.database import Db
+from ringback.store import signalling
 from ringback.store.engines import open_database
 from tests.api import Api
 from tests.collecting import KEY, WAIT_S, collecting, connected, end_of, hep, send_tcp, send_udp, settled, until
+from tests.packets import of_call, stored_in
 from tests.process import COMMAND, Process, environment, login, ringback
 from tests.sip.sip_flows import flow
 from tests.test_captures import REPORT, START, talk
@@ -139,21 +139,15 @@ def test_registrations_are_kept_and_are_no_calls(api: Api) -> None:
 
 
 def test_a_phone_registers_for_years_under_one_call_id(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[str] = []
-    real = captures.read_seen
-
-    def noted(db: Db, customer_id: int, names: list[str]) -> dict[str, list[captures.Seen]]:
-        read.extend(names)
-        return real(db, customer_id, names)
-
-    monkeypatch.setattr(captures, "read_seen", noted)
+    read: list[signalling.Call] = []
+    monkeypatch.setattr(signalling, "_reread", lambda _db, _customer, calls: read.extend(calls))
     with collecting(api) as collector:
         for n in range(3):
             again = [each._replace(at_us=each.at_us + n * 60_000_000) for each in flow(REGISTER, call_id="r@pbx")]
             send_udp(collector, [hep(each) for each in again])
             settled(collector, 2 * n + 2)
     assert read == []
-    assert len(api.write(lambda db: captures.read_packets(db, api.acme, ["r@pbx"]))["r@pbx"]) == 6
+    assert len(of_call(api, "r@pbx")) == 6
 
 
 def test_a_call_without_end_is_stored_and_no_longer_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +156,7 @@ def test_a_call_without_end_is_stored_and_no_longer_read(api: Api, monkeypatch: 
         for n, each in enumerate(talk(), 1):
             send_udp(collector, [hep(each)])
             settled(collector, n)
-    assert len(api.write(lambda db: captures.read_packets(db, api.acme, ["one@pbx"]))["one@pbx"]) == 6
+    assert len(of_call(api, "one@pbx")) == 6
     assert api.admin.listed("/mediasessions")[0]["status"] == "CONNECTED"
 
 
@@ -376,7 +370,7 @@ def test_collect_hep_is_a_process_of_its_own(settings: Settings) -> None:
             for each in talk():
                 agent.sendto(hep(each), (host, int(port)))
         database = open_database(settings.database, 10)
-        until(lambda: database.read(lambda db: db.all("SELECT count(*) FROM sip_messages"))[0][0] == 6)
+        until(lambda: stored_in(database) == 6)
         database.close()
         process.terminate()
         assert process.wait(WAIT_S) == 0

@@ -12,10 +12,12 @@ from ringback.blobs import BlobsUnavailable
 from ringback.jobs import queue
 from ringback.jobs.kinds import UNTIL_DONE
 from ringback.store import messages, rows, schema, traces
+from ringback.store.slices import day_of
 from ringback.store.traces import TRACES
 from tests.api import Api
 from tests.clock import TestClock
 from tests.conftest import POSTGRES
+from tests.packets import packet, put
 from tests.test_cdrs import call
 from tests.test_holds import added, ids_of, inserted, monitor, placed
 
@@ -66,6 +68,7 @@ def test_every_text_of_every_table_is_thought_of() -> None:
         "contacts": {"type", "ext", "group_name", "source_key"},
         "holds": {"resource", "user_name"},
         "jobs": {"kind", "state", "unique_key"},
+        "leg_keys": {"key", "call_id"},
         "mediasessions": {
             *("call_id", "status", "src_id", "src_ua", "src_ip", "dst_id", "dst_ua", "dst_ip", "type", "quality")
         },
@@ -75,7 +78,6 @@ def test_every_text_of_every_table_is_thought_of() -> None:
         },
         "registrations": {"device", "user_agent", "last_cause", "src_ip", "transport", "state", "call_id"},
         "shares": {"hash"},
-        "sip_messages": {"call_id", "transport", "src_ip", "dst_ip", "digest"},
         "sms": {"from_id", "to_id", "result", "type"},
         "voicemessages": {"folder", "blob_key", "source_key"},
     }
@@ -164,11 +166,9 @@ def test_an_address_is_forgotten_with_its_chats(api: Api) -> None:
 def test_signalling_of_the_person_goes_and_of_others_stays(api: Api) -> None:
     def session(call_id: str, src: str) -> None:
         plain = {"call_id": call_id, "created_at": AT, "src": src, "duration": 1}
-        inserted(api, "mediasessions", **plain, updated_at=AT, status="ENDED")
+        inserted(api, "mediasessions", **plain, updated_at=AT, status="ENDED", slice_day=day_of(AT))
         inserted(api, "msdrs", **plain)
-        packet = {"call_id": call_id, "captured_at_us": AT, "transport": "UDP", "digest": call_id}
-        ends = {"src_ip": "192.0.2.1", "src_port": 1, "dst_ip": "192.0.2.2", "dst_port": 2}
-        inserted(api, "sip_messages", **packet, **ends, payload=f"INVITE sip:{src}@h SIP/2.0")
+        put(api, call_id, day_of(AT), packet(AT, f"INVITE sip:{src}@h SIP/2.0".encode()))
 
     session("a", BOB)
     session("b", OTHER)

@@ -128,10 +128,8 @@ def test_what_hangs_on_a_held_call_is_held_with_it(api: Api) -> None:
     session = {"call_id": "a@b", "created_at": AT, "duration": 1}
     mediasession = inserted(api, "mediasessions", **session, updated_at=AT, status="ENDED")
     msdr = inserted(api, "msdrs", **session, cdr_id=cdr, media_session_id=mediasession)
-    packet = {"src_ip": "::1", "src_port": 1, "dst_ip": "::1", "dst_port": 1, "transport": "UDP", "payload": "INVITE"}
-    sip = inserted(api, "sip_messages", call_id="a@b", captured_at_us=AT * 10**6, digest="d", **packet)
     hanging = {"monitors": recording, "voicemessages": message, "cdr_notes": note}
-    hanging |= {"msdrs": msdr, "mediasessions": mediasession, "sip_messages": sip}
+    hanging |= {"msdrs": msdr, "mediasessions": mediasession}
 
     def kept() -> dict[str, set[int]]:
         found: dict[str, set[int]] = api.write(

@@ -35,8 +35,8 @@ def is_walk(step: str, sql: str) -> bool:
 class Explained(SqliteDb):
     """Notes the steps of each plan that go through a whole table, or through all rows of a customer."""
 
-    def __init__(self, connection: Any) -> None:
-        super().__init__(connection)
+    def __init__(self, connection: Any, slices: Any) -> None:
+        super().__init__(connection, slices)
         self.walks: list[tuple[str, str]] = []
 
     def all(self, sql: str, params: Params = {}) -> list[Row]:
@@ -97,7 +97,7 @@ if not POSTGRES:
     @pytest.mark.parametrize("name", WORK)
     def test_what_names_rows_reads_these(api: Api, name: str) -> None:
         def work(db: Any) -> list[tuple[str, str]]:
-            explained = Explained(db.connection)
+            explained = Explained(db.connection, db.slices)
             WORK[name](explained)
             return explained.walks
 

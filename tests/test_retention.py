@@ -4,9 +4,10 @@ import pytest
 
 from ringback.jobs import thinning
 from ringback.store import callbacks, cdrs, messages
-from ringback.store.database import value
+from ringback.store.slices import day_of
 from tests.api import Api
 from tests.keeping import days_ago, ids, inserted, recording, retained, right_totals, rules, session
+from tests.packets import of_call, packet, put, stored_packets
 from tests.test_cdrs import call
 
 KINDS = ("cdrs", "monitors", "voicemessages", "msdrs", "sip", "chats", "sms", "auditlog")
@@ -92,20 +93,17 @@ def test_captures_go_and_their_msdrs_stay(api: Api) -> None:
     assert retained(api) == {"sip": 1}
     assert ids(api, "mediasessions") == [old[0], young[0]]
     assert ids(api, "msdrs") == [old[1], young[1]]
-    assert len(ids(api, "sip_messages")) == 3
+    assert len(stored_packets(api)) == 3
     assert api.admin.get(f"/msdrs/{old[1]}.trace").status == 404
 
 
 def test_messages_that_belong_to_no_call_go_as_captures_do(api: Api) -> None:
-    called, _ = session(api, 31, packets=0)
-    packet = {"src_ip": "::1", "src_port": 1, "dst_ip": "::1", "dst_port": 1, "transport": "UDP", "payload": "REGISTER"}
-    call_id = api.write(lambda db: value(db, "SELECT call_id FROM mediasessions WHERE id = :id", {"id": called}))
-    for name, days in (("old", 31), ("young", 29), (call_id, 31)):
+    for name, days in (("old", 32), ("young", 29)):
         at = days_ago(api, days)
-        inserted(api, "sip_messages", call_id=name, captured_at_us=at * 10**6, loose_at=at, digest=name, **packet)
+        put(api, name, day_of(at), packet(at * 10**6, b"REGISTER"))
     rules(api, sip=30)
-    assert retained(api) == {"other_sip": 1, "sip": 1}
-    assert len(ids(api, "sip_messages")) == 1
+    assert retained(api) == {"sip": 1}
+    assert len(of_call(api, "young")) == len(stored_packets(api)) == 1
 
 
 def test_msdrs_go_with_their_sessions_and_messages(api: Api) -> None:
@@ -116,7 +114,7 @@ def test_msdrs_go_with_their_sessions_and_messages(api: Api) -> None:
     rules(api, msdrs=30)
     assert retained(api) == {"mediasessions": 1, "msdrs": 1}
     assert (ids(api, "mediasessions"), ids(api, "msdrs")) == ([kept[0]], [kept[1]])
-    assert len(ids(api, "sip_messages")) == 3
+    assert len(stored_packets(api)) == 3
     assert right_totals(api)
 
 
@@ -171,9 +169,9 @@ def test_what_is_held_stays_with_what_hangs_on_it(api: Api) -> None:
     assert retained(api) == {"monitors": 1, "sip": 1, "mediasessions": 1, "cdrs": 1}
     assert (ids(api, "cdrs"), ids(api, "monitors")) == ([held], [kept])
     assert (ids(api, "mediasessions"), ids(api, "msdrs")) == ([kept_session[0]], [kept_session[1]])
-    assert len(ids(api, "sip_messages")) == 3
+    assert len(stored_packets(api)) == 3
     api.admin.delete(f"/holds/{hold}")
-    assert retained(api) == {"monitors": 1, "sip": 1, "mediasessions": 1, "cdrs": 1}
+    assert retained(api) == {"monitors": 1, "kept_sip": 1, "mediasessions": 1, "cdrs": 1}
     assert right_totals(api)
 
 

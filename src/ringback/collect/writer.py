@@ -4,7 +4,8 @@ import re
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 import structlog
@@ -13,12 +14,13 @@ from ringback.collect.intake import Counts, Queue
 from ringback.collect.registers import Registers
 from ringback.errors import TooSlow, Unavailable
 from ringback.services import Services
-from ringback.sip import hep, sdp
+from ringback.sip import hep, sdp, voice_reports
+from ringback.sip.message import scan
 from ringback.sip.packet import Endpoint, Packet
 from ringback.store import signalling
 from ringback.store.captures import Seen
-from ringback.store.database import Db, Taken, value
-from ringback.store.signalling import Message
+from ringback.store.database import Db, T, Taken, value
+from ringback.store.signalling import Calls, Message
 
 log = structlog.get_logger()
 
@@ -51,6 +53,7 @@ class Writer:
         self._users: dict[int, tuple[float, Mapping[str, int] | None]] = {}
         self._ends = Ends()
         self._registers = Registers(services, self._users_of)
+        self._calls = Calls()
         self._gives_up_at: float | None = None
         self._thread = threading.Thread(target=self._run, name="hep-writer", daemon=True)
 
@@ -65,6 +68,7 @@ class Writer:
 
     def _run(self) -> None:
         sweep_at = time.monotonic()
+        self._heal()
         while (entries := self._queue.take(BATCH, LINGER_S, PATIENCE_S)) is not None:
             by_customer: dict[int, list[Message]] = {}
             for customer_id, captured in entries:
@@ -86,13 +90,17 @@ class Writer:
             if not payload.strip(_NOTHING) or (self._left_out and _method(payload) in self._left_out):
                 self._counts.left_out += 1
                 return
-            found = [signalling.call_id(payload) or captured.correlation]
+            sip = scan(payload)
+            found = [sip.call_id or captured.correlation]
             if b"\nm=" in payload:
                 self._ends.learn(packet, found[0])
         else:
-            found = self._reported(captured)
+            sip, found = None, self._reported(captured)
+        seen, now = Seen(packet, captured.capture_id), self._clock()
         for call_id in found:
-            yield Message(call_id, Seen(packet, captured.capture_id), captured.correlation)
+            yield signalling.message(call_id, seen, captured.correlation, sip, now)
+        if sip is not None and (told := voice_reports.call_id(payload)):
+            yield signalling.message(told, seen, captured.correlation, None, now)
 
     def _reported(self, captured: hep.Captured) -> list[str]:
         """The calls that a report on media belongs to: as it says, as its agent says, or by its addresses."""
@@ -123,13 +131,10 @@ class Writer:
 
     def _stored(self, customer_id: int, messages: Sequence[Message]) -> signalling.Stored:
         """Waits while the database is away; tries again where another process stored the same call."""
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
+        for _ in range(ATTEMPTS - 1):
+            with suppress(Taken):
                 return self._written(customer_id, messages)
-            except Taken:
-                if attempt == ATTEMPTS:
-                    raise
-        raise AssertionError
+        return self._written(customer_id, messages)
 
     def _written(self, customer_id: int, messages: Sequence[Message]) -> signalling.Stored:
         while True:
@@ -137,13 +142,28 @@ class Writer:
                 users = self._users_of(customer_id)
                 if users is None:
                     raise LookupError("there is no such customer")
-                store = partial(signalling.store, customer_id=customer_id, messages=messages, users_by_extension=users)
-                return self._database.write(store)
+                return self._tried(
+                    partial(
+                        signalling.store,
+                        customer_id=customer_id,
+                        messages=messages,
+                        users_by_extension=users,
+                        calls=self._calls,
+                    )
+                )
             except (Unavailable, TooSlow):
                 if self._gives_up_at is not None and time.monotonic() > self._gives_up_at:
                     raise
                 log.warning("captured messages wait for the database", waiting=len(self._queue))
                 time.sleep(AGAIN_S)
+
+    def _tried(self, work: Callable[[Db], T]) -> T:
+        """A transaction that did not come to its end leaves nothing in memory."""
+        try:
+            return self._database.write(work)
+        except BaseException:
+            self._calls.clear()
+            raise
 
     def _users_of(self, customer_id: int) -> Mapping[str, int] | None:
         """The users by extension, as of some seconds ago; None when there is no such customer."""
@@ -153,15 +173,28 @@ class Writer:
             self._users[customer_id] = time.monotonic() + USERS_S, users
         return users
 
+    def _heal(self) -> None:
+        """Before anything else: what a crash has left half done."""
+        for customer_id in self._customers:
+            try:
+                users = self._users_of(customer_id) or {}
+                self._tried(partial(signalling.heal, customer_id=customer_id, users_by_extension=users))
+            except (Unavailable, TooSlow, Taken) as error:
+                log.warning("what a crash has left waits for the next start", error=str(error))
+
     def _sweep(self) -> None:
         """Ends the sessions that never end."""
         for customer_id in self._customers:
             try:
-                users = self._users_of(customer_id) or {}
+                users, now = self._users_of(customer_id) or {}, self._clock()
                 close = partial(
-                    signalling.close_lost, customer_id=customer_id, now=self._clock(), users_by_extension=users
+                    signalling.close_lost,
+                    customer_id=customer_id,
+                    now=now,
+                    users_by_extension=users,
+                    calls=self._calls,
                 )
-                while self._database.write(close) == signalling.CLOSED_AT_ONCE:
+                while self._tried(close) == signalling.CLOSED_AT_ONCE:
                     pass
             except (Unavailable, TooSlow, Taken) as error:
                 log.warning("sessions that never end wait for the database", error=str(error))

@@ -1,5 +1,6 @@
 """The end of a customer: closed at once, its rows and audio taken away in steps that a crash does not stop."""
 
+from functools import partial
 from itertools import islice
 
 from sqlalchemy import Table
@@ -35,9 +36,15 @@ def begin(db: Db, customer_id: int, now: int) -> None:
 def run(services: Services, job: queue.Job) -> None:
     for table in _tables():
         _empty(services, table, job)
+    for each in services.database.slices.listed(job.customer_id):
+        services.database.write(partial(_drop_slice, customer_id=job.customer_id, day=each.day))
     _drop_audio(services, job)
     bound = {"customer": job.customer_id}
     services.database.write(lambda db: db.run("DELETE FROM customers WHERE id = :customer", bound))
+
+
+def _drop_slice(db: Db, customer_id: int, day: int) -> None:
+    db.slices.drop(customer_id, day)
 
 
 def _tables() -> list[Table]:

@@ -19,8 +19,9 @@ from ringback.calls.persons import Person
 from ringback.jobs import drop_blobs, encode, exports, queue, retain
 from ringback.record import time_text
 from ringback.services import Services
-from ringback.store import audit, cdrs, rows, schema, server_secrets, tombstones, traces
+from ringback.store import audit, cdrs, rows, schema, server_secrets, slices, tombstones, traces
 from ringback.store.database import Database, Db, first
+from ringback.store.slices import Slice
 from ringback.store.traces import TRACES, Trace
 
 KIND = "erase"
@@ -97,7 +98,21 @@ class _Erasure:
     def look(self) -> bool:
         """One look through all tables; whether anything was there that could go."""
         self._held.clear()
-        return sum(map(self._through, TRACES)) > 0
+        rows_ = sum(map(self._through, TRACES))
+        return rows_ + sum(map(self._through_slice, self._database.slices.listed(self._customer_id))) > 0
+
+    def _through_slice(self, one: Slice) -> int:
+        """How many packets went."""
+        lots = traces.packets_with(self._database, one, self._someone)
+        return sum(self._database.write(partial(self._packets, day=one.day, found=lot)) for lot in lots)
+
+    def _packets(self, db: Db, day: int, found: Sequence[slices.Row]) -> int:
+        db.slices.begin(self._customer_id)
+        free = traces.packets_free_of_holds(db, self._customer_id, day, found)
+        db.slices.remove_packets(self._customer_id, day, [(row.call, row.digest) for row in free])
+        self._held["packets"] += len(found) - len(free)
+        self._count(db, "removed", {"packets": len(free)})
+        return len(free)
 
     def _through(self, trace: Trace) -> int:
         """How many rows went or changed."""

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from functools import partial
 
 from ringback.jobs import retain
-from ringback.jobs.thinning import STAGES
+from ringback.jobs.thinning import STAGES, Days
 from ringback.services import Services
 from ringback.store import holds, retention
 from ringback.store.database import Db
-from ringback.store.retention import BEGIN, Stage
+from ringback.store.retention import BEGIN, Stage, days_going
 from ringback.store.rows import DAY_S
+from ringback.store.slices import KEPT, begin_of
 
 LATE_DAYS = 2
 """A night may be missed; what is older than its rule by more than that is a promise that was not kept."""
@@ -42,7 +43,11 @@ def kept(services: Services, now: int) -> Iterator[Kept]:
         rules, at = retention.rules_of(text), retain.next_night(now, zone, customer_id)
         for stage in STAGES:
             if not stage.by_size or stage.rule in rules:
-                found = _kept(services, customer_id, stage, rules.get(stage.rule), now, at)
+                limit = rules.get(stage.rule)
+                if isinstance(stage, Days):
+                    found = _slices(services, customer_id, stage, limit, now, at)
+                else:
+                    found = _kept(services, customer_id, stage, limit, now, at)
                 if found.rows:
                     yield found
 
@@ -58,6 +63,22 @@ def _kept(services: Services, customer_id: int, stage: Stage, limit: int | None,
     late = now - (LATE_DAYS + (limit or 0)) * DAY_S
     overdue = None if limit is None or stage.by_size else _overdue(services, customer_id, stage, late)
     return Kept(customer_id, stage.name, rows, stored, oldest, limit, stage.by_size, going, at, overdue)
+
+
+def _slices(services: Services, customer_id: int, stage: Days, limit: int | None, now: int, at: int) -> Kept:
+    """Of captured packets whole days go."""
+    found = services.database.slices.listed(customer_id)
+    stored = sum(each.size for each in found)
+    days = [begin_of(each.day) for each in found if each.day != KEPT]
+    oldest = min(days, default=None)
+    going, overdue = 0, None
+    if limit is not None:
+        read = partial(days_going, customer_id=customer_id, rule=stage.rule, limit=limit)
+        gone = services.database.read(partial(read, now=at))
+        going = max(stored - limit, 0) if stage.by_size else len(gone)
+        if not stage.by_size and services.database.read(partial(read, now=now - LATE_DAYS * DAY_S)):
+            overdue = oldest
+    return Kept(customer_id, stage.name, len(found), stored, oldest, limit, stage.by_size, going, at, overdue)
 
 
 def _totals(services: Services, customer_id: int, stage: Stage) -> tuple[int, int | None]:

@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 
 from sqlalchemy import Table
 
@@ -15,7 +16,8 @@ from ringback.jobs import drop_blobs, queue
 from ringback.services import Services
 from ringback.store import audit, holds, retention, schema
 from ringback.store.database import Db, value
-from ringback.store.retention import BEGIN, Candidate, Stage, whole
+from ringback.store.retention import BEGIN, BYTES, Candidate, Stage, whole
+from ringback.store.slices import KEPT
 
 STEP_S = 0.05
 PAUSE = 0.15  # of the time of a step, besides looking for the next rows: others write meanwhile
@@ -42,16 +44,27 @@ def _plain(table: Table, rule: str = "", where: str = "") -> Stage:
     return Stage(table.name, rule or table.name, table, "created_at", whole(table), where)
 
 
-_CAPTURED = "AND EXISTS (SELECT 1 FROM sip_messages s WHERE s.customer_id = t.customer_id AND s.call_id = t.call_id)"
-_CALLED = "SELECT 1 FROM mediasessions m WHERE m.customer_id = t.customer_id AND m.call_id = t.call_id"
-_LOOSE = f"AND loose_at IS NOT NULL AND NOT EXISTS ({_CALLED})"
-STAGES = (
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Slices of captured packets under one rule; these go whole."""
+
+    name: str
+    rule: str
+
+    @property
+    def by_size(self) -> bool:
+        return self.rule in BYTES
+
+
+STAGES: tuple[Stage | Days, ...] = (
     _kept(schema.monitors, "timestamp"),
     _kept(schema.voicemessages, "origtime"),
     _kept(schema.monitors, "timestamp", "monitors_bytes"),
     _kept(schema.voicemessages, "origtime", "voicemessages_bytes"),
-    Stage("sip", "sip", schema.mediasessions, "created_at", retention.take_messages, _CAPTURED),
-    Stage("other_sip", "sip", schema.sip_messages, "loose_at", whole(schema.sip_messages), _LOOSE),
+    Days("sip", "sip"),
+    Days("sip", "sip_bytes"),
+    # What a hold had kept, after it was released.
+    Stage("kept_sip", "sip", schema.mediasessions, "created_at", retention.take_messages, f"AND slice_day = {KEPT}"),
     Stage("registrations", "sip", schema.registrations, "last_at", whole(schema.registrations)),
     Stage("mediasessions", "msdrs", schema.mediasessions, "created_at", retention.take_sessions),
     _plain(schema.msdrs),
@@ -107,11 +120,11 @@ class Thinning:
         if self.place.stage == len(STAGES):
             return False
         stage = STAGES[self.place.stage]
+        if isinstance(stage, Days):
+            return self._drop(stage)
         found = self._next(stage)
         if not found:
-            after = self.place.stage + 1
-            self.place = Place(self.place.now, after, gone=self.place.gone, told=self.place.told, much=self.place.much)
-            return True
+            return self._next_stage()
         began = time.monotonic()
         self._moved(self.database.write(lambda db: self._take(db, stage, found), at_once=False))
         took_s = time.monotonic() - began
@@ -119,6 +132,51 @@ class Thinning:
         self._settle()
         time.sleep(took_s * PAUSE)
         return True
+
+    def _next_stage(self) -> bool:
+        after = self.place.stage + 1
+        self.place = Place(self.place.now, after, gone=self.place.gone, told=self.place.told, much=self.place.much)
+        return True
+
+    def _drop(self, stage: Days) -> bool:
+        """Drops the next slice of a stage, after what a hold keeps has been taken out of it."""
+        limit = self.rules.get(stage.rule)
+        customer_id = self.job.customer_id
+        if limit is None:
+            return self._next_stage()
+        going = self.database.read(lambda db: retention.days_going(db, customer_id, stage.rule, limit, self.place.now))
+        if not going:
+            return self._next_stage()
+        day = going[0].day
+        placed = self._keep_held(day)
+        place = self.database.write(lambda db: self._dropped(db, stage, day, placed))
+        if place is not None:
+            self._moved(place)
+        return True
+
+    def _keep_held(self, day: int) -> list[int]:
+        """Returns the holds that were asked."""
+        customer_id, table = self.job.customer_id, schema.mediasessions.name
+        placed = self.database.write(lambda db: holds.placed(db, customer_id, table))
+        after: int | None = 0 if placed else None
+        while after is not None:
+            after = self.database.write(partial(self._kept, day=day, after=after))
+        return placed
+
+    def _kept(self, db: Db, day: int, after: int) -> int | None:
+        return retention.keep_held(db, self.job.customer_id, day, after, self.lot)
+
+    def _dropped(self, db: Db, stage: Days, day: int, placed: Sequence[int]) -> Place | None:
+        """None when a hold was placed meanwhile: then it has to be asked too."""
+        customer_id = self.job.customer_id
+        if holds.placed(db, customer_id, schema.mediasessions.name) != placed:
+            return None
+        db.slices.begin(customer_id)
+        db.slices.drop(customer_id, day)
+        gone = {**self.place.gone, stage.name: self.place.gone.get(stage.name, 0) + 1}
+        place = replace(self.place, gone=gone)
+        self._note(db, place)
+        return place
 
     def _settle(self) -> None:
         """Between two steps nothing is being written, so that the database can bring all to its place."""
@@ -205,5 +263,5 @@ def _enough(going: Sequence[Candidate], excess: int) -> list[Candidate]:
 
 def _is_much(db: Db, customer_id: int, name: str, n: int) -> bool:
     sql = "SELECT sum(n) FROM counters WHERE customer_id = :customer AND resource = :resource AND attribute = ''"
-    left = value(db, sql, {"customer": customer_id, "resource": name}) or 0
-    return n > MUCH * int(left)
+    left = value(db, sql, {"customer": customer_id, "resource": name})
+    return left is not None and n > MUCH * int(left)

@@ -1,12 +1,12 @@
 """Captured calls: packets, the media sessions that they make, the MSDR of each that has ended, and its CDR.
 
 A capture may come in parts, twice, or overlapping another: the packets of a Call-ID are kept once each, and a session is
-read anew from all of them whenever one is added.
+what all of them tell. All packets of a session are in the slice that its row names.
 """
 
-import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -14,15 +14,21 @@ from sqlalchemy import Table
 
 from ringback.calls.numbers import clean, digits
 from ringback.sip.dialogs import MediaSession, media_sessions
+from ringback.sip.message import scan
 from ringback.sip.packet import Endpoint, Packet
 from ringback.sip.quality import measured
-from ringback.store import cdr_links, rows, schema
+from ringback.store import cdr_links, rows, schema, slices
 from ringback.store.database import Db
 
 SECOND_US = 1_000_000
 OUTSIDE = "0"
-_NUL, _NUL_KEPT = "\0", "\u0100"  # PostgreSQL holds no NUL in a text; no byte is U+0100
-_COLUMNS = "captured_at_us, transport, src_ip, src_port, dst_ip, dst_port, payload"
+MOST_READ = 20_000
+"""Packets of a call that are read; a call that has more has something wrong."""
+BEGINNING_GONE_S = 60
+FOREVER = 1 << 62
+
+Ends = tuple[str, Endpoint, Endpoint]
+"""Transport, source, destination."""
 
 
 class Seen(NamedTuple):
@@ -48,23 +54,44 @@ def store_sessions(
     What is stored already is not stored again. A session that has ended gets its MSDR; one that goes on is a media
     session only, until a later part of its capture ends it.
     """
+    db.slices.begin(customer_id)
     given = {key(session.call_id): session for session in sessions}
-    before = read_packets(db, customer_id, list(given))
-    fresh = {call_id: _new(session, before.get(call_id, [])) for call_id, session in given.items()}
-    whole = [(call_id, _whole(given[call_id], before.get(call_id, []), new)) for call_id, new in fresh.items() if new]
-    packets = [packet_row(call_id, packet) for call_id, new in fresh.items() for packet in new]
-    rows.insert(db, schema.sip_messages, customer_id, packets)
-    added, msdrs = save(db, customer_id, whole, users_by_extension)
-    return Stored(len(packets), added, msdrs)
+    there = known(db, customer_id, list(given))
+    by_day: dict[int, dict[str, list[slices.Row]]] = {}
+    for name, session in given.items():
+        day = there[name].day if name in there else slices.day_of(session.created_at_us // SECOND_US)
+        packets = dict.fromkeys(chain(session.messages, session.rtcp))
+        by_day.setdefault(day, {})[name] = [packet_row(name, each) for each in packets]
+    added = msdrs = new = 0
+    for day, calls in sorted(by_day.items()):
+        new += db.slices.add(customer_id, day, list(chain.from_iterable(calls.values())))
+        whole = _whole(db, customer_id, day, {name: (given[name], len(found)) for name, found in calls.items()})
+        saved = save(
+            db,
+            customer_id,
+            [(there.setdefault(name, Kept(day)), name, session) for name, session in whole.items()],
+            users_by_extension,
+        )
+        added, msdrs = added + saved[0], msdrs + saved[1]
+    return Stored(new, added, msdrs)
 
 
-def save(
-    db: Db, customer_id: int, sessions: Iterable[tuple[str, MediaSession]], users_by_extension: Mapping[str, int]
-) -> tuple[int, int]:
-    """Stores sessions, by their keys, as they are now; returns how many are new, and how many MSDRs."""
-    made = [(call_id, session, _parties(session, users_by_extension)) for call_id, session in sessions]
-    ids, added = _save_mediasessions(db, customer_id, made)
-    return added, _save_msdrs(db, customer_id, [each for each in made if each[1].ended], ids)
+def _whole(
+    db: Db, customer_id: int, day: int, given: Mapping[str, tuple[MediaSession, int]]
+) -> dict[str, MediaSession]:
+    """The sessions as all their packets tell it. `given`: with the number of packets that each has by itself."""
+    hashes = {slices.call_hash(name): name for name in given}
+    there = db.slices.counts(customer_id, day, list(hashes))
+    more = [one for one, name in hashes.items() if there.get(one) != given[name][1]]
+    found = {name: session for name, (session, _) in given.items()}
+    for one, seen in _read(db, customer_id, day, more).items():
+        packets = [each.packet for each in seen]
+        whole = (each for each in media_sessions(packets) if key(each.call_id) == hashes[one])
+        found[hashes[one]] = next(whole, found[hashes[one]])
+    return found
+
+
+# -- packets ----------------------------------------------------------------------------------------------------------
 
 
 def read_packets(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str, list[Packet]]:
@@ -73,15 +100,75 @@ def read_packets(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str,
 
 
 def read_seen(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str, list[Seen]]:
-    """The packets of these Call-IDs with who saw them, by time; a Call-ID without any is not in the answer."""
-    sql = f"""
-        SELECT call_id, capture_id, {_COLUMNS} FROM sip_messages
-        WHERE customer_id = :customer AND {db.among("call_id", "call_ids")} ORDER BY captured_at_us, id
-    """
+    """The packets of these sessions' Call-IDs with who saw them, by time; a Call-ID without any is not in the answer."""
+    by_day: dict[int, dict[int, str]] = {}
+    for name, day in _days(db, customer_id, call_ids).items():
+        by_day.setdefault(day, {})[slices.call_hash(name)] = name
     found: dict[str, list[Seen]] = {}
-    for call_id, capture_id, *row in db.all(sql, {"customer": customer_id, "call_ids": list(call_ids)}):
-        found.setdefault(call_id, []).append(Seen(_packet(row), capture_id))
+    for day, names in by_day.items():
+        found |= {names[one]: seen for one, seen in _read(db, customer_id, day, list(names)).items()}
     return found
+
+
+def _days(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str, int]:
+    sql = f"""
+        SELECT call_id, slice_day FROM mediasessions
+        WHERE customer_id = :customer AND {db.among("call_id", "call_ids")} AND slice_day IS NOT NULL
+    """
+    return dict(db.all(sql, {"customer": customer_id, "call_ids": list(call_ids)}))
+
+
+def _read(db: Db, customer_id: int, day: int, calls: Sequence[int]) -> dict[int, list[Seen]]:
+    found: dict[int, list[Seen]] = {}
+    for row in db.slices.read(customer_id, day, calls, MOST_READ) if calls else ():
+        found.setdefault(row.call, []).append(seen(row))
+    return found
+
+
+def names(db: Db, customer_id: int, day: int, calls: Sequence[int]) -> dict[int, str]:
+    """The Call-IDs of calls, as their messages themselves say."""
+    found: dict[int, str] = {}
+    for row in db.slices.read(customer_id, day, calls, MOST_READ):
+        if row.call not in found:
+            name = key(scan(row.payload).call_id)
+            if name and _hash(name) == row.call:
+                found[row.call] = name
+    return found
+
+
+def seen(row: slices.Row) -> Seen:
+    transport, src, dst = _ends(row.ends)
+    return Seen(Packet(row.at_us, transport, src, dst, row.payload), row.agent)
+
+
+@lru_cache(maxsize=8192)
+def _ends(text: str) -> Ends:
+    transport, src_ip, src_port, dst_ip, dst_port = text.split(" ")
+    return transport, Endpoint(src_ip, int(src_port)), Endpoint(dst_ip, int(dst_port))
+
+
+@lru_cache(maxsize=8192)
+def _ends_text(transport: str, src: Endpoint, dst: Endpoint) -> str:
+    return f"{transport} {src.ip} {src.port} {dst.ip} {dst.port}"
+
+
+@lru_cache(maxsize=8192)
+def _hash(call_id: str) -> int:
+    return slices.call_hash(call_id)
+
+
+def packet_row(call_id: str, packet: Packet, capture_id: int | None = None, correlation: str = "") -> slices.Row:
+    at_us, transport, src, dst, payload, *_ = packet
+    ends = _ends_text(transport, src, dst)
+    told = clean(correlation) or None if correlation != call_id else None
+    return slices.Row(
+        _hash(call_id), slices.digest(at_us, capture_id, ends, payload), at_us, capture_id, ends, payload, told
+    )
+
+
+def key(call_id: str) -> str:
+    """A Call-ID as stored: anything may stand in one."""
+    return clean(call_id)
 
 
 def once(seen: Iterable[Seen]) -> list[Packet]:
@@ -108,53 +195,6 @@ def _sighted(copies: Mapping[int | None, list[Packet]]) -> list[Packet]:
         packet._replace(sightings=((agent, packet.at_us), *((name, same[n].at_us) for name, same in others)))
         for n, packet in enumerate(most)
     ]
-
-
-def _packet(row: Sequence[Any]) -> Packet:
-    at_us, transport, src_ip, src_port, dst_ip, dst_port, payload = row
-    content = payload.replace(_NUL_KEPT, _NUL).encode("latin-1")
-    return Packet(at_us, transport, Endpoint(src_ip, src_port), Endpoint(dst_ip, dst_port), content)
-
-
-def packet_row(call_id: str, packet: Packet, capture_id: int | None = None) -> dict[str, Any]:
-    return {
-        "capture_id": capture_id,
-        "call_id": call_id,
-        "captured_at_us": packet.at_us,
-        "transport": packet.transport,
-        "src_ip": packet.src.ip,
-        "src_port": packet.src.port,
-        "dst_ip": packet.dst.ip,
-        "dst_port": packet.dst.port,
-        "payload": packet.payload.decode("latin-1").replace(_NUL, _NUL_KEPT),
-        "digest": _digest(packet, capture_id),
-    }
-
-
-def _digest(packet: Packet, capture_id: int | None) -> str:
-    """Of two packets of a call that one agent saw, these are different."""
-    at_us, transport, src, dst, payload, _ = packet
-    ends = f"{capture_id} {at_us} {transport} {src.ip} {src.port} {dst.ip} {dst.port} "
-    return hashlib.sha256(ends.encode() + payload).hexdigest()[:32]
-
-
-def key(call_id: str) -> str:
-    """A Call-ID as stored: anything may stand in one."""
-    return clean(call_id)
-
-
-def _new(session: MediaSession, known: Sequence[Packet]) -> list[Packet]:
-    """The packets of a session that are not stored yet, each once."""
-    seen = set(known)
-    return [one for one in dict.fromkeys(chain(session.messages, session.rtcp)) if one not in seen]
-
-
-def _whole(session: MediaSession, known: Sequence[Packet], new: Sequence[Packet]) -> MediaSession:
-    """The session as all its packets tell it."""
-    if not known:
-        return session
-    found = (each for each in media_sessions([*known, *new]) if each.call_id == session.call_id)
-    return next(found, session)
 
 
 # -- whose call it is -------------------------------------------------------------------------------------------------
@@ -188,16 +228,70 @@ def _party_id(party: str | None, user_id: int | None) -> str | None:
 
 # -- media sessions and MSDRs -----------------------------------------------------------------------------------------
 
-_Made = tuple[str, MediaSession, Parties]
+
+class Kept:
+    """The rows of a session and its MSDR as they are in the database, with their ids; empty where there are none.
+    `day`: of the slice that has the packets."""
+
+    def __init__(self, day: int) -> None:
+        self.day = day
+        self.session: dict[str, Any] = {}
+        self.msdr: dict[str, Any] = {}
+        self.measured: tuple[int, str | None] = 0, None
+        """Of how many reports, and what they told."""
 
 
-def _columns(made: _Made) -> dict[str, Any]:
+def known(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str, Kept]:
+    """The rows of those among the Call-IDs that are sessions. The slice of one whose packets have all gone is new."""
+    found: dict[str, Kept] = {}
+    for row in _rows(db, customer_id, schema.mediasessions, call_ids):
+        day = slices.day_of(row["created_at"]) if row["slice_day"] is None else row["slice_day"]
+        kept = found[row["call_id"]] = Kept(day)
+        kept.session = row
+    for row in _rows(db, customer_id, schema.msdrs, list(found)) if found else ():
+        found[row["call_id"]].msdr = row
+    return found
+
+
+def _rows(db: Db, customer_id: int, table: Table, call_ids: Sequence[str]) -> list[dict[str, Any]]:
+    names = schema.columns(table)
+    sql = f"""
+        SELECT {", ".join(f'"{name}"' for name in names)} FROM {table.name}
+        WHERE customer_id = :customer AND {db.among("call_id", "call_ids")}
+    """
+    found = db.all(sql, {"customer": customer_id, "call_ids": list(call_ids)})
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def save(
+    db: Db,
+    customer_id: int,
+    sessions: Iterable[tuple[Kept, str, MediaSession]],
+    users_by_extension: Mapping[str, int],
+) -> tuple[int, int]:
+    """Stores sessions, by their keys, as they are now; returns how many are new, and how many MSDRs."""
+    made = [(kept, session, _columns(kept, name, session, users_by_extension)) for kept, name, session in sessions]
+    # Where the first packets of a call have gone, what is left says little of it.
+    made = [
+        each for each in made if each[2]["created_at"] <= each[0].session.get("created_at", FOREVER) + BEGINNING_GONE_S
+    ]
+    states = [(kept.session, {**columns, **_state(kept, session)}) for kept, session, columns in made]
+    fresh = _saved(db, customer_id, schema.mediasessions, states)
+    ended = [
+        (kept.msdr, {**columns, "t_cause": _text(session.t_cause), "media_session_id": kept.session["id"]})
+        for kept, session, columns in made
+        if session.ended
+    ]
+    msdrs = _saved(db, customer_id, schema.msdrs, ended)
+    cdr_links.link(db, customer_id, msdrs)
+    return len(fresh), len(msdrs)
+
+
+def _columns(kept: Kept, name: str, session: MediaSession, users: Mapping[str, int]) -> dict[str, Any]:
     """What a media session and its MSDR have in common."""
-    call_id, session, parties = made
-    heard = measured(session)
     return {
-        **parties._asdict(),
-        "call_id": call_id,
+        **_parties(session, users)._asdict(),
+        "call_id": name,
         "created_at": session.created_at_us // SECOND_US,
         "duration": session.duration_s or 0,
         **_between(session),
@@ -205,8 +299,24 @@ def _columns(made: _Made) -> dict[str, Any]:
         "src_ua": _text(session.src_ua),
         "dst": _text(session.dst),
         "dst_ua": _text(session.dst_ua),
-        "quality": None if heard is None else json.dumps(heard, separators=(",", ":")),
+        "quality": _measured(kept, session),
     }
+
+
+def _measured(kept: Kept, session: MediaSession) -> str | None:
+    """Anew at the end, and when there are a tenth more reports than there were: long calls have thousands."""
+    n, before = kept.measured
+    if not session.ended and (len(session.rtcp) == n or len(session.rtcp) < n * 1.1):
+        return before
+    found = measured(session)
+    text = None if found is None else json.dumps(found, separators=(",", ":"))
+    kept.measured = len(session.rtcp), text
+    return text
+
+
+def _state(kept: Kept, session: MediaSession) -> dict[str, Any]:
+    last_us = max(packet.at_us for packet in session.messages)
+    return {"status": session.status.value, "updated_at": last_us // SECOND_US, "slice_day": kept.day}
 
 
 def _between(session: MediaSession) -> dict[str, str]:
@@ -220,55 +330,31 @@ def _text(text: str | None) -> str | None:
     return None if text is None else clean(text)
 
 
-def _save_mediasessions(db: Db, customer_id: int, made: Sequence[_Made]) -> tuple[dict[str, int], int]:
-    """Their ids by Call-ID, and how many are new."""
-    given = {each[0]: _mediasession(each) for each in made}
-    ids, fresh = _saved(db, customer_id, schema.mediasessions, given)
-    return ids, len(fresh)
+def _saved(db: Db, customer_id: int, table: Table, found: Sequence[tuple[dict[str, Any], dict[str, Any]]]) -> list[int]:
+    """Rows as they were, and as they are to be: those that are not there come in, of the others what is different changes.
+    The ids of the new ones."""
+    fresh = [pair for pair in found if not pair[0]]
+    ids = rows.insert(db, table, customer_id, [after for _, after in fresh])
+    _change(db, customer_id, table, [pair for pair in found if pair[0]])
+    for (before, after), row_id in zip(fresh, ids, strict=True):
+        before.update(after, id=row_id)
+    return ids
 
 
-def _mediasession(made: _Made) -> dict[str, Any]:
-    session = made[1]
-    last_us = max(packet.at_us for packet in session.messages)
-    return {**_columns(made), "status": session.status.value, "updated_at": last_us // SECOND_US}
-
-
-def _save_msdrs(db: Db, customer_id: int, ended: Sequence[_Made], mediasessions: Mapping[str, int]) -> int:
-    given = {
-        each[0]: {**_columns(each), "t_cause": _text(each[1].t_cause), "media_session_id": mediasessions[each[0]]}
-        for each in ended
-    }
-    _, fresh = _saved(db, customer_id, schema.msdrs, given)
-    cdr_links.link(db, customer_id, fresh)
-    return len(fresh)
-
-
-def _saved(
-    db: Db, customer_id: int, table: Table, given: Mapping[str, Mapping[str, Any]]
-) -> tuple[dict[str, int], list[int]]:
-    """Rows by Call-ID: those that are not there come in, of the others what is different changes. All ids, the new ones."""
-    known = _known(db, customer_id, table, given)
-    for call_id, (row_id, before) in known.items():
-        after = given[call_id]
-        rows.update(
-            db, table, customer_id, row_id, {name: after[name] for name in after if after[name] != before[name]}
-        )
-    fresh = [row for call_id, row in given.items() if call_id not in known]
-    ids = rows.insert(db, table, customer_id, fresh)
-    new = dict(zip((row["call_id"] for row in fresh), ids, strict=True))
-    return {call_id: row_id for call_id, (row_id, _) in known.items()} | new, ids
-
-
-def _known(db: Db, customer_id: int, table: Table, call_ids: Iterable[str]) -> dict[str, tuple[int, Mapping[str, Any]]]:
-    names = schema.columns(table)
-    sql = f"""
-        SELECT {", ".join(f'"{name}"' for name in names)} FROM {table.name}
-        WHERE customer_id = :customer AND {db.among("call_id", "call_ids")}
-    """
-    found = (
-        dict(zip(names, row, strict=True)) for row in db.all(sql, {"customer": customer_id, "call_ids": list(call_ids)})
-    )
-    return {row["call_id"]: (row["id"], row) for row in found}
+def _change(db: Db, customer_id: int, table: Table, found: Iterable[tuple[dict[str, Any], Mapping[str, Any]]]) -> None:
+    """Many rows with one statement for each set of columns."""
+    alike: dict[tuple[str, ...], list[dict[str, Any]]] = {}
+    for before, after in found:
+        changes = {name: value for name, value in after.items() if before[name] != value}
+        before.update(changes)
+        if rows.touches_counts(table, changes):
+            rows.update(db, table, customer_id, before["id"], changes)
+        elif changes:
+            alike.setdefault(tuple(changes), []).append({**changes, "customer": customer_id, "id": before["id"]})
+    for names, bound in alike.items():
+        sets = ", ".join(f'"{name}" = :{name}' for name in names)
+        db.many(f"UPDATE {table.name} SET {sets} WHERE customer_id = :customer AND id = :id", bound)
+        rows.changed(db, table, customer_id)
 
 
 # -- reading a call back ----------------------------------------------------------------------------------------------

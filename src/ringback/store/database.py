@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ringback.errors import Fault, Invalid
+from ringback.store.slices import AllSlices, Slices
 
 T = TypeVar("T")
 ATTEMPTS = 5
@@ -39,6 +40,11 @@ class Db(Protocol):
     """One open transaction. Rows are tuples; nothing is committed before the function that got it has returned."""
 
     engine: str
+
+    @property
+    def slices(self) -> Slices:
+        """The captured packets."""
+        ...
 
     def all(self, sql: str, params: Params = ...) -> list[Row]: ...
 
@@ -69,6 +75,11 @@ class Database(Protocol):
     """A database that any thread may use. `work` may run again after a conflict: it has no other effect."""
 
     engine: str
+
+    @property
+    def slices(self) -> AllSlices:
+        """The captured packets."""
+        ...
 
     def read(self, work: Callable[[Db], T]) -> T:
         """Runs `work` in one read-only snapshot, each query within the time limit (TooSlow after it)."""

@@ -45,10 +45,6 @@ _HANGS_ON: Mapping[str, Mapping[str, str]] = {
         "msdrs": "SELECT t.id, m.id FROM mediasessions t JOIN msdrs m"
         " ON m.customer_id = t.customer_id AND m.call_id = t.call_id WHERE {own}"
     },
-    "sip_messages": {
-        "mediasessions": "SELECT t.id, m.id FROM sip_messages t JOIN mediasessions m"
-        " ON m.customer_id = t.customer_id AND m.call_id = t.call_id WHERE {own}"
-    },
     "chatmsgs": {"chats": "SELECT t.id, t.chat_id FROM chatmsgs t WHERE {own} AND t.chat_id IS NOT NULL"},
 }
 """Table → the table that its rows hang on → the pairs of their ids, of the rows that are asked about."""
@@ -91,6 +87,12 @@ def concern(db: Db, customer_id: int, table_name: str) -> bool:
     """Whether the customer has a hold that may keep rows of this table."""
     line = _line(table_name)
     return any(hold.resource in line for hold in _placed(db, customer_id))
+
+
+def placed(db: Db, customer_id: int, table_name: str) -> list[int]:
+    """The ids of the holds that may keep rows of this table."""
+    line = _line(table_name)
+    return [hold.id for hold in _placed(db, customer_id) if hold.resource in line]
 
 
 def begin_placing(db: Db, customer_id: int) -> int:

@@ -13,6 +13,10 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from ringback.errors import TooSlow, Unavailable
 from ringback.store import postgres_space
 from ringback.store.database import Db, Params, Row, Size, T, Taken, percent_style
+from ringback.store.slices import Row as Packet
+from ringback.store.slices import Slice
+from ringback.store.slices import postgres as tables
+from ringback.store.slices.postgres import PostgresSlices
 
 CONNECTIONS = 10
 WAIT_S = 10.0
@@ -31,6 +35,7 @@ class PostgresDb:
     def __init__(self, connection: Connection, begun: bool = True) -> None:
         self.connection = connection
         self.cursor = connection.cursor(binary=True)  # texts and numbers come faster so
+        self.slices = PostgresSlices(self)
         self.begun = begun
         self.answered = begun
         """Whether the connection has shown that it lives."""
@@ -72,11 +77,32 @@ class PostgresDb:
         return list(chain.from_iterable(self.all(sql, {"n": n})))
 
 
+class _Slices:
+    """Outside of transactions."""
+
+    def __init__(self, database: "PostgresDatabase") -> None:
+        self._database = database
+
+    def listed(self, customer_id: int | None = None) -> list[Slice]:
+        found = tables.slices(self._database.read(lambda db: db.all(tables.LISTED)))
+        return [each for each in found if customer_id in (None, each.customer_id)]
+
+    @contextmanager
+    def packets(self, customer_id: int, day: int, size: int) -> Iterator[Iterator[list[Packet]]]:
+        with (
+            _translated(),
+            psycopg.connect(self._database.url) as connection,
+            tables.packets(connection, tables.table(customer_id, day), size) as lots,
+        ):
+            yield lots
+
+
 class PostgresDatabase:
     engine = "postgres"
 
     def __init__(self, url: str, query_timeout_s: float) -> None:
-        self._url = url
+        self.url = url
+        self.slices = _Slices(self)
         self._timeout_ms = int(query_timeout_s * 1000)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             url,
@@ -134,7 +160,7 @@ class PostgresDatabase:
         # A connection of its own: a reader that takes its time must not hold one of the pool.
         with (
             _translated(),
-            psycopg.connect(self._url) as connection,
+            psycopg.connect(self.url) as connection,
             connection.cursor(name="stream") as cursor,
         ):
             cursor.execute(percent_style(sql), params)
@@ -156,7 +182,7 @@ class PostgresDatabase:
 
     def _maintain(self, work: Callable[[Connection], T]) -> T:
         """Each statement for itself, without the time limit."""
-        with _translated(), psycopg.connect(self._url, autocommit=True) as connection:
+        with _translated(), psycopg.connect(self.url, autocommit=True) as connection:
             return work(connection)
 
     @contextmanager

@@ -29,7 +29,6 @@ TABLES = (
     "voicemessages",
     "msdrs",
     "mediasessions",
-    "sip_messages",
     "chats",
     "chatmsgs",
     "sms",
@@ -54,11 +53,19 @@ class Maintain(Protocol):
 
 def giving_back(maintain: Maintain, thorough: bool) -> Iterator[None]:
     """`thorough`: tables that are loose are drawn together, not only made ready for new rows."""
-    for table in TABLES:
+    for table in (*TABLES, *maintain(_slices)):
         maintain(partial(_vacuum, table=table))
         yield
         if thorough and maintain(partial(_is_loose, table=table)):
             yield from _draw_together(maintain, table)
+
+
+def _slices(connection: Connection) -> list[str]:
+    """The slices of captured packets from which some were deleted; mostly they are dropped whole."""
+    found = connection.execute(
+        "SELECT relname FROM pg_stat_user_tables WHERE relname ~ '^sip_[0-9]+_[0-9]{8}$' AND n_dead_tup > 0"
+    )
+    return [row[0] for row in found.fetchall()]
 
 
 def _vacuum(connection: Connection, table: str) -> None:

@@ -1,7 +1,8 @@
 """How long a customer's records are kept: the rules, which records they say go next, and how each goes.
 
-A rule is `kind: days`, or `monitors_bytes` and `voicemessages_bytes`: how many bytes of audio there may be, of which the oldest
-goes first. A `Stage` is one sort of rows under one rule; its rows go oldest first, as an index has them.
+A rule is `kind: days`, or `monitors_bytes`, `voicemessages_bytes` and `sip_bytes`: how many bytes there may be, of which the
+oldest go first. A `Stage` is one sort of rows under one rule; its rows go oldest first, as an index has them. Captured packets go
+in whole slices.
 """
 
 import json
@@ -11,14 +12,14 @@ from typing import NamedTuple
 
 from sqlalchemy import Table
 
-from ringback.store import cdrs, holds, rows, schema
+from ringback.store import cdrs, holds, rows, schema, slices
 from ringback.store.database import Database, Db, value
 from ringback.store.rows import DAY_S
 
 DAYS = ("cdrs", "monitors", "voicemessages", "msdrs", "sip", "chats", "sms", "auditlog")
 """Kinds that are kept for a number of days."""
-BYTES = ("monitors_bytes", "voicemessages_bytes")
-"""Kinds of audio of which a number of bytes is kept."""
+BYTES = ("monitors_bytes", "voicemessages_bytes", "sip_bytes")
+"""Kinds of which a number of bytes is kept."""
 NEVER = 2**62
 BEGIN = (-NEVER, 0)
 
@@ -101,17 +102,23 @@ def take_cdrs(db: Db, customer_id: int, ids: Sequence[int], _: int) -> bool:
 
 
 def take_messages(db: Db, customer_id: int, ids: Sequence[int], most: int) -> bool:
-    """The packets of media sessions, oldest first; the sessions stay."""
-    found = _packets(db, customer_id, ids, most)
-    rows.delete(db, schema.sip_messages, customer_id, found)
-    return len(found) < most
+    """The packets of media sessions; the sessions stay."""
+    db.slices.begin(customer_id)
+    for day, calls in _calls(db, customer_id, ids).items():
+        most -= db.slices.remove(customer_id, day, list(calls), most)
+        if most <= 0:
+            return False
+    sql = f"UPDATE mediasessions SET slice_day = NULL WHERE {rows.by_ids(db)}"
+    db.run(sql, {"customer": customer_id, "ids": list(ids)})
+    return True
 
 
 def take_sessions(db: Db, customer_id: int, ids: Sequence[int], most: int) -> bool:
     """Media sessions with their packets and MSDRs."""
     if not take_messages(db, customer_id, ids, most):
         return False
-    sql = f"SELECT id FROM msdrs WHERE customer_id = :customer AND call_id IN ({_call_ids(db)})"
+    sessions = f"SELECT call_id FROM mediasessions WHERE {rows.by_ids(db)}"
+    sql = f"SELECT id FROM msdrs WHERE customer_id = :customer AND call_id IN ({sessions})"
     msdrs = [row[0] for row in db.all(sql, {"customer": customer_id, "ids": list(ids)})]
     rows.delete(db, schema.msdrs, customer_id, msdrs)
     rows.delete(db, schema.mediasessions, customer_id, ids)
@@ -132,13 +139,46 @@ def take_chats(db: Db, customer_id: int, ids: Sequence[int], most: int) -> bool:
     return True
 
 
-def _packets(db: Db, customer_id: int, ids: Sequence[int], most: int) -> list[int]:
-    sql = f"""
-        SELECT id FROM sip_messages WHERE customer_id = :customer AND call_id IN ({_call_ids(db)})
-        ORDER BY call_id, captured_at_us LIMIT :n
+def _calls(db: Db, customer_id: int, ids: Sequence[int]) -> dict[int, dict[int, int]]:
+    """By slice the calls of media sessions, with the sessions' ids."""
+    sql = f"SELECT slice_day, call_id, id FROM mediasessions WHERE {rows.by_ids(db)} AND slice_day IS NOT NULL"
+    found: dict[int, dict[int, int]] = {}
+    for day, call_id, session_id in db.all(sql, {"customer": customer_id, "ids": list(ids)}):
+        found.setdefault(day, {})[slices.call_hash(call_id)] = session_id
+    return found
+
+
+# -- captured packets -------------------------------------------------------------------------------------------------
+
+
+def days_going(db: Db, customer_id: int, rule: str, limit: int, now: int) -> list[slices.Slice]:
+    """The slices that go, oldest first. Today's stays however large it is: calls of now are in it."""
+    found = [each for each in db.slices.listed(customer_id) if each.day not in (slices.KEPT, slices.day_of(now))]
+    if rule not in BYTES:
+        cut = cut_of(rule, limit, now)
+        return [each for each in found if slices.begin_of(each.day) + DAY_S <= cut]
+    excess = sum(each.size for each in db.slices.listed(customer_id)) - limit
+    going: list[slices.Slice] = []
+    for each in found:
+        if excess > 0:
+            going.append(each)
+            excess -= each.size
+    return going
+
+
+def keep_held(db: Db, customer_id: int, day: int, after: int, n: int) -> int | None:
+    """Moves the packets of held sessions out of a slice that is to go: of the `n` sessions that come after the id `after`.
+    Returns the last id, None when there is no further session."""
+    sql = """
+        SELECT id FROM mediasessions WHERE customer_id = :customer AND slice_day = :day AND id > :after
+        ORDER BY id LIMIT :n
     """
-    return [row[0] for row in db.all(sql, {"customer": customer_id, "ids": list(ids), "n": most})]
-
-
-def _call_ids(db: Db) -> str:
-    return f"SELECT call_id FROM mediasessions WHERE {rows.by_ids(db)}"
+    ids = [row[0] for row in db.all(sql, {"customer": customer_id, "day": day, "after": after, "n": n})]
+    held = holds.held(db, customer_id, schema.mediasessions.name, ids)
+    db.slices.begin(customer_id)
+    for calls in _calls(db, customer_id, sorted(held)).values():
+        for row in calls:
+            db.slices.add(customer_id, slices.KEPT, db.slices.read(customer_id, day, [row], slices.MOST))
+    kept = f"UPDATE mediasessions SET slice_day = {slices.KEPT} WHERE {rows.by_ids(db)}"
+    db.run(kept, {"customer": customer_id, "ids": sorted(held)})
+    return ids[-1] if ids else None

@@ -59,7 +59,7 @@ def update(db: Db, table: Table, customer_id: int, row_id: int, changes: Mapping
     if not changes:
         return
     before: list[dict[str, Any]] = []
-    if _touches_counts(table, changes):
+    if touches_counts(table, changes):
         lock(db, table, customer_id, [row_id])
         before = _counted_rows(db, table, customer_id, [row_id])
     sets = ", ".join(f'"{name}" = :{name}_' for name in changes)
@@ -132,7 +132,7 @@ def by_ids(db: Db) -> str:
     return f"{own} = :customer AND {db.among('id', 'ids')}"
 
 
-def _touches_counts(table: Table, changes: Mapping[str, Any]) -> bool:
+def touches_counts(table: Table, changes: Mapping[str, Any]) -> bool:
     spec = counted(table)
     return spec is not None and not changes.keys().isdisjoint({spec[0], *spec[1]})
 

@@ -63,7 +63,6 @@ def _link(name: str, one: str, other: str, *more: Column[int]) -> Table:
 
 _LINKED = text("linkedid IS NOT NULL")  # imports have none, and no index to keep
 _OPEN = text("status <> 'ENDED'")
-_LOOSE = text("loose_at IS NOT NULL")
 
 # -- customers, users, sessions ---------------------------------------------------------------------------------------
 
@@ -334,10 +333,12 @@ mediasessions = Table(
     *_texts("src", "src_id", "src_ua", "dst", "dst_id", "dst_ua", "type", "quality"),
     _int("duration"),
     *_ints("user_id"),
+    *_ints("slice_day"),  # where its packets are: see store/slices
     *_texts("src_ip", "dst_ip"),  # between which addresses the first INVITE went
     UniqueConstraint("customer_id", "call_id"),
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "updated_at", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index(None, "customer_id", "slice_day", "created_at", "id"),
     info={"counted": ("created_at", ("user_id",))},
 )
 
@@ -358,28 +359,6 @@ msdrs = Table(
     Index(None, "customer_id", "src", "created_at", "id"),
     Index(None, "customer_id", "dst", "created_at", "id"),
     info={"counted": ("created_at", ("user_id",))},
-)
-
-sip_messages = Table(
-    "sip_messages",  # every captured packet: SIP and RTCP of media sessions, and what belongs to no call
-    metadata,
-    _id(),
-    _customer(),
-    _text("call_id"),
-    _int("captured_at_us"),
-    _text("transport"),
-    _text("src_ip"),
-    _int("src_port"),
-    _text("dst_ip"),
-    _int("dst_port"),
-    Column("payload", TEXT, nullable=False),  # Latin-1, one character is one byte; NUL, which no text holds, is U+0100
-    _text("digest"),
-    *_ints("capture_id"),  # the number of the capture agent
-    *_texts("correlation"),  # what ties it to other packets by the agent's word
-    *_ints("loose_at"),  # the second of its capture, where it belonged to no call when it came in
-    UniqueConstraint("customer_id", "call_id", "digest"),
-    Index(None, "customer_id", "call_id", "captured_at_us", "id"),
-    Index(None, "customer_id", "loose_at", "id", sqlite_where=_LOOSE, postgresql_where=_LOOSE),
 )
 
 voicemessages = Table(
@@ -726,7 +705,11 @@ registrations = Table(
     Index(None, "customer_id", "last_at", "id"),
     Index(None, "customer_id", "user_id"),
 )
-SEQUENCES = {table.name: 1 for table in metadata.sorted_tables if "id" in table.c} | {"users": FIRST_USER_ID, "live": 1}
+SEQUENCES = {table.name: 1 for table in metadata.sorted_tables if "id" in table.c} | {
+    "users": FIRST_USER_ID,
+    "live": 1,
+    "packets": 1,
+}
 
 
 def columns(table: Table) -> list[str]:

@@ -13,6 +13,8 @@ from typing import Any
 from ringback.errors import TooSlow, Unavailable
 from ringback.store import sqlite_space
 from ringback.store.database import Db, Params, Row, Size, T, Taken, fold
+from ringback.store.slices import Slices
+from ringback.store.slices.sqlite import SqliteSlices
 
 READERS = 12
 BUSY_TIMEOUT_S = 10.0
@@ -27,8 +29,9 @@ _AWAY = ("locked", "busy", "full", "disk i/o", "unable to open", "readonly", "ma
 class SqliteDb:
     engine = "sqlite"
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: sqlite3.Connection, slices: Slices) -> None:
         self.connection = connection
+        self.slices = slices
 
     def all(self, sql: str, params: Params = {}) -> list[Row]:
         return self.connection.execute(sql, _bound(params)).fetchall()
@@ -101,6 +104,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path, query_timeout_s: float) -> None:
         self.path = path
+        self.slices = SqliteSlices(path)
         self.query_timeout_s = query_timeout_s
         self._write_lock = threading.Lock()
         self._settle_lock = threading.Lock()
@@ -116,7 +120,7 @@ class SqliteDatabase:
             connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS_PER_CHECK)
             try:
                 connection.execute("BEGIN")
-                return work(SqliteDb(connection))
+                return work(SqliteDb(connection, self.slices.reading))
             finally:
                 connection.set_progress_handler(None, 0)
                 _end(connection, "ROLLBACK")
@@ -135,11 +139,13 @@ class SqliteDatabase:
         writer.execute(f"PRAGMA synchronous = {'FULL' if at_once else 'NORMAL'}")
         writer.execute("BEGIN IMMEDIATE")
         try:
-            result = work(SqliteDb(writer))
+            result = work(SqliteDb(writer, self.slices.writing))
             writer.execute("COMMIT")
         except BaseException:
             _end(writer, "ROLLBACK")
+            self.slices.ended(well=False)
             raise
+        self.slices.ended(well=True)
         return result
 
     def _opened_writer(self) -> sqlite3.Connection:
@@ -154,7 +160,9 @@ class SqliteDatabase:
     def size(self) -> Size:
         names = ("page_size", "page_count", "freelist_count")
         page, pages, free = (self.read(lambda db, name=name: int(db.all(f"PRAGMA {name}")[0][0])) for name in names)  # type: ignore[misc]
-        return Size(page * pages, page * free, {})
+        signalling = sum(each.size for each in self.slices.listed())
+        tables = {"captured signalling": signalling} if signalling else {}
+        return Size(page * pages + signalling, page * free, tables)
 
     def settle(self) -> None:
         if not self._settle_lock.acquire(blocking=False):
@@ -168,7 +176,10 @@ class SqliteDatabase:
             self._settle_lock.release()
 
     def giving_back(self, *, thorough: bool) -> Iterator[None]:
-        return sqlite_space.giving_back(self._maintain, thorough)
+        yield from sqlite_space.giving_back(self._maintain, thorough)
+        for customer_id, day in self.slices.loose():
+            while self._maintain(lambda _, customer_id=customer_id, day=day: self.slices.give_back(customer_id, day)):  # type: ignore[misc]
+                yield
 
     def _maintain(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Outside of a transaction, while nobody else of this process writes."""
@@ -206,6 +217,7 @@ class SqliteDatabase:
 
     def close(self) -> None:
         with self._write_lock:
+            self.slices.close()
             if self._writer is not None:
                 self._writer.close()
                 self._writer = None

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Table
 
 from ringback.calls.persons import Person
-from ringback.store import holds, retention, rows, schema
+from ringback.store import captures, holds, retention, rows, schema, slices
 from ringback.store.database import Database, Db, Row
+from ringback.store.slices import Slice
 
 LOT = 200
 MOST_PACKETS = 5_000
@@ -62,7 +63,6 @@ TRACES = (
     Trace(schema.audio_inbox, ("row", "name")),
     Trace(schema.mediasessions, _PARTIES),
     Trace(schema.msdrs, _PARTIES),
-    Trace(schema.sip_messages, ("payload", "correlation")),
     Trace(schema.registrations, ("aor", "contact", "attempts")),
     Trace(schema.chats, ("visitor_email", "visitor_id"), ("visitor_name", "visitor_referer")),
     Trace(schema.chatmsgs, (), ("from_name", "to_name", "message")),
@@ -105,6 +105,30 @@ def lots_with(
     concerned = ((row[0], trace.owned_by(someone, row[1:])) for row in found if any(map(someone.is_in, row[1:])))
     while lot := list(islice(concerned, LOT)):
         yield [row_id for row_id, is_owner in lot if is_owner], [row_id for row_id, is_owner in lot if not is_owner]
+
+
+def packets_with(database: Database, one: Slice, someone: Person) -> Iterator[list[slices.Row]]:
+    """The packets of a slice that name someone, in small lots."""
+    with database.slices.packets(one.customer_id, one.day, LOT) as lots:
+        for lot in lots:
+            if found := [row for row in lot if _names(row, someone)]:
+                yield found
+
+
+def _names(row: slices.Row, someone: Person) -> bool:
+    return someone.is_in(row.payload.decode("latin-1")) or someone.is_in(row.correlation)
+
+
+def packets_free_of_holds(db: Db, customer_id: int, day: int, found: Sequence[slices.Row]) -> list[slices.Row]:
+    """Those of the packets that may go: the others are of a call that a hold keeps."""
+    if not holds.concern(db, customer_id, schema.mediasessions.name):
+        return list(found)
+    names = captures.names(db, customer_id, day, sorted({row.call for row in found}))
+    sql = f"SELECT id, call_id FROM mediasessions WHERE customer_id = :customer AND {db.among('call_id', 'names')}"
+    sessions: dict[int, str] = dict(db.all(sql, {"customer": customer_id, "names": list(names.values())}))
+    kept = holds.held(db, customer_id, schema.mediasessions.name, list(sessions))
+    calls = {slices.call_hash(sessions[each]) for each in kept}
+    return [row for row in found if row.call not in calls]
 
 
 def free_of_holds(db: Db, customer_id: int, table: Table, ids: Sequence[int]) -> list[int]:

@@ -22,6 +22,13 @@ def add_sequences(connection: sa.Connection, sequences: Mapping[str, int]) -> No
             connection.execute(sa.text("INSERT INTO sequences VALUES (:name, :start)"), {"name": name, "start": start})
 
 
+def remove_sequence(connection: sa.Connection, name: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"DROP SEQUENCE {name}_ids"))
+    else:
+        connection.execute(sa.text("DELETE FROM sequences WHERE name = :name"), {"name": name})
+
+
 def _sqlite(connection: sa.Connection) -> None:
     connection.execute(sa.text("CREATE VIRTUAL TABLE cdr_numbers USING fts5(src, dst, content='', tokenize='trigram')"))
 

@@ -1,9 +1,9 @@
-"""Messages as capture agents report them: who saw one, what ties it to others, those of no call; and links that show calls."""
+"""Messages as capture agents report them, in slices; links that show calls; registrations."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from ringback.store.migrations import engine_parts
+from ringback.store.migrations import engine_parts, packets
 
 revision = "0003"
 down_revision = "0002"
@@ -24,10 +24,17 @@ def upgrade() -> None:
 
 
 def _sip_messages() -> None:
-    op.add_column("sip_messages", sa.Column("capture_id", INT, nullable=True))
-    op.add_column("sip_messages", sa.Column("correlation", TEXT, nullable=True))
-    op.add_column("sip_messages", sa.Column("loose_at", INT, nullable=True))
-    _index("sip_messages", "loose_at", "loose_at IS NOT NULL")
+    """Packets move into slices."""
+    op.add_column("mediasessions", sa.Column("slice_day", INT, nullable=True))
+    op.create_index(
+        op.f("ix_mediasessions_customer_id_slice_day_created_at_id"),
+        "mediasessions",
+        ["customer_id", "slice_day", "created_at", "id"],
+    )
+    engine_parts.add_sequences(op.get_bind(), {"packets": 1})
+    packets.move(op.get_bind())
+    op.drop_table("sip_messages")
+    engine_parts.remove_sequence(op.get_bind(), "sip_messages")
 
 
 def _mediasessions() -> None:
