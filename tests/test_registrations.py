@@ -16,7 +16,9 @@ from tests.clock import TestClock
 from tests.collecting import collecting, hep, send_tcp, until
 from tests.importers.master_csv import run
 from tests.keeping import retained, rules
+from tests.lab_calls import KEY
 from tests.sip.sip_registers import START_US, Line
+from tests.test_lab_captures import frames
 
 START = START_US // 1_000_000
 ANN, BOB = Line(user="103"), Line(ip="192.0.2.104", user="104", call_id="reg-bob")
@@ -43,6 +45,10 @@ def take(api: Api, packets: Iterable[Packet], customer: Client | None = None) ->
     users = {"103": api.ann.user_id, "104": api.bob.user_id} if who is api.admin else {}
     seen = [(packet, 2001) for packet in packets]
     api.write(lambda db: registrations.take(db, who.customer_id, seen, users, now=now))
+
+
+def states(api: Api) -> list[str]:
+    return sorted(each["state"] for each in api.admin.listed("/registrations"))
 
 
 def stored(api: Api) -> list[Any]:
@@ -195,11 +201,23 @@ def test_agents_report_them_even_where_the_messages_are_not_kept(api: Api, left_
     line = replace(ANN, user="101")  # the administrator's extension
     with collecting(api, hep_leave_out=left_out) as collector:
         send_tcp(collector, [hep(each) for each in line.flow(LOGIN)])
-        until(lambda: api.admin.get("/registrations").json["total"] == 1)
+        until(lambda: states(api) == ["REGISTERED"])
         assert collector.counts.left_out == (4 if left_out else 0)
     (found,) = api.admin.listed("/registrations")
     assert (found["state"], found["user_id"]) == ("REGISTERED", api.admin.user_id)
     assert api.stranger.listed("/registrations") == []
+
+
+def test_phones_of_the_lab_at_a_real_kamailio_and_a_real_asterisk(api: Api) -> None:
+    packets = [*frames("registered"), *frames("wrong_password")]
+    with collecting(api, f"customer={{acme}} key={KEY}") as collector:
+        send_tcp(collector, packets)
+        until(lambda: states(api) == ["FAILED", *["REGISTERED"] * 4])
+    found = {each["aor"]: each for each in api.admin.listed("/registrations")}
+    wrong = found.pop("sip:105@192.0.2.10")
+    assert (wrong["state"], wrong["failures"], wrong["last_cause"]) == ("FAILED", 1, "401 Unauthorized")
+    assert (wrong["src_ip"], wrong["user_agent"]) == ("192.0.2.115", "Lab phone 105x")
+    assert set(found) == {f"sip:{n}@192.0.2.20" for n in (101, 102, 103, 104)}
 
 
 def test_a_capture_file_tells_them_too(api: Api, tmp_path: Path) -> None:
@@ -219,3 +237,10 @@ def test_retention_takes_those_of_which_nothing_was_heard(api: Api) -> None:
     rules(api, sip=2)
     assert retained(api) == {"registrations": 1}
     assert [each["aor"] for each in api.admin.listed("/registrations")] == ["sip:103@pbx.example"]
+
+
+def test_who_is_forgotten_has_no_registration(api: Api) -> None:
+    take(api, [*Line(user="442079460011").flow(LOGIN), *BOB.flow(LOGIN)])
+    assert api.admin.post("/erasures", {"number": "020 7946 0011"}).status == 202
+    api.run_jobs()
+    assert [each["aor"] for each in api.admin.listed("/registrations")] == ["sip:104@pbx.example"]
