@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.sip import mos, rtcp_json, voice_reports
+from ringback.sip import mos, rtcp_json, trace, voice_reports
 from ringback.sip.dialogs import Dialog, MediaSession, media_sessions
+from ringback.sip.ladder import Outcome, ladder
 from ringback.sip.message import scan
 from ringback.sip.packet import Endpoint, Packet
 from ringback.sip.quality import measured, quality
@@ -321,3 +322,25 @@ def test_mos_falls_with_loss_and_stays_within_its_scale(
     found = mos.mos(codec, loss, jitter_ms, trip_ms)
     assert 1 <= found <= 4.5
     assert mos.mos(codec, min(loss + 0.1, 1), jitter_ms, trip_ms) <= found
+
+
+def test_a_trace_has_a_line_for_rtcp_in_any_form_and_a_quality_report_as_it_came() -> None:
+    given = [
+        report(1, ALICE, BOB, json.dumps(ASTERISK).encode()),
+        report(2, ALICE, BOB, b"VQSessionReport\r\nA: 1\r\n"),
+    ]
+    first, second = "".join(trace.text(given)).split("\n\n")[:2]
+    assert (
+        "RTCP SR ssrc=0xfffffffb packets=500 octets=80000, of 0x0000000b fraction_lost=1.2% lost=4 jitter=40 {" in first
+    )
+    assert "\n" not in first
+    assert second.endswith("\nVQSessionReport\r\nA: 1\r")
+
+
+def test_a_ladder_has_reports_in_one_row_whatever_form_they_are_in() -> None:
+    given = [
+        report(10, ALICE, BOB, json.dumps(ASTERISK).encode()),
+        report(11, ALICE, BOB, receiver_report(1, block(2))),
+    ]
+    outcomes = [step.outcome for step in ladder([*flow(TALK), *given]).steps]
+    assert (outcomes.count(Outcome.REPORTS), Outcome.UNREADABLE in outcomes) == (1, False)

@@ -13,9 +13,10 @@ from ringback.sip import sdp
 from ringback.sip.causes import of_reason
 from ringback.sip.message import CSeq, SipMessage, address, decoded, user_of
 from ringback.sip.order import Seen, causal
-from ringback.sip.packet import Packet, is_rtcp
+from ringback.sip.packet import Packet
 from ringback.sip.participants import Participant, Participants
 from ringback.sip.quality import quality
+from ringback.sip.reports import is_bare
 
 MOST = 2_000
 _LONGEST = 300  # characters of a label or summary
@@ -81,7 +82,7 @@ class Ladder(NamedTuple):
 
 def ladder(packets: Iterable[Packet]) -> Ladder:
     """Nothing captured gives an empty ladder."""
-    seen = [one for one in causal(packets) if one[1] is not None or is_rtcp(one[0].payload)]
+    seen = [one for one in causal(packets) if one[1] is not None or is_bare(one[0].payload)]
     participants = Participants(seen)
     drawing = _Drawing(participants)
     for step in drawing.steps_of(seen):

@@ -13,7 +13,8 @@ from ringback.sip.causality import EMITTED, WEAK, Fact, Key, Keys, bridges, fact
 from ringback.sip.clocks import Clock, offsets
 from ringback.sip.graph import CERTAIN, GUESSED, LIKELY, Graph
 from ringback.sip.message import SipMessage, scan
-from ringback.sip.packet import Packet, is_rtcp
+from ringback.sip.packet import Packet
+from ringback.sip.reports import is_bare
 
 Seen = tuple[Packet, SipMessage | None]
 """A packet and what it says; None where it is no SIP (RTCP, RTP, STUN, keep-alives)."""
@@ -186,8 +187,8 @@ def _sightings(packet: Packet) -> _Sightings:
 
 
 def _message(packet: Packet) -> SipMessage | None:
-    """Text is taken for SIP however damaged it is, bytes that no text starts with are not."""
+    """Text is taken for SIP however damaged it is; reports on media, and bytes that no text starts with, are not."""
     first = packet.payload.lstrip(b"\r\n")[:1]
-    if not b" " <= first <= b"~" or is_rtcp(packet.payload):
+    if not b" " <= first <= b"~" or is_bare(packet.payload):
         return None
     return scan(packet.payload)

@@ -7,9 +7,16 @@ from ringback.sip.rtcp import Report
 
 def is_report(payload: bytes) -> bool:
     """Whether this is about how media came through, and no part of the signalling itself."""
-    return is_rtcp(payload) or rtcp_json.is_json(payload) or voice_reports.is_in(payload)
+    return is_bare(payload) or voice_reports.is_in(payload)
+
+
+def is_bare(payload: bytes) -> bool:
+    """Whether this is a report by itself, without a SIP message around it."""
+    return is_rtcp(payload) or rtcp_json.is_json(payload) or voice_reports.is_bare(payload)
 
 
 def reports(payload: bytes) -> list[Report]:
     """What an RTCP packet says, whatever form it is in."""
+    if voice_reports.is_in(payload):
+        return []
     return rtcp_json.reports(payload) if rtcp_json.is_json(payload) else rtcp.reports(payload)

@@ -3,25 +3,29 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from ringback.sip import rtcp_json, voice_reports
 from ringback.sip.message import decoded
 from ringback.sip.order import causal
-from ringback.sip.packet import Packet, is_rtcp
-from ringback.sip.rtcp import Report, ReportBlock, reports
+from ringback.sip.packet import Packet
+from ringback.sip.reports import is_bare, reports
+from ringback.sip.rtcp import Report, ReportBlock
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def text(packets: Iterable[Packet]) -> Iterator[str]:
     """In causal order every SIP message as it was sent, under a line of time (UTC), transport, source and
-    destination, and one line for every RTCP packet. What is neither is left out; nothing yields nothing.
+    destination, and one line for every RTCP packet, with the JSON that it came as. Quality reports (RFC 6035) are shown as
+    messages are. What is none of these is left out; nothing yields nothing.
     """
     clocks = RoundTrips()
     for packet, message in causal(packets):
-        if message is not None:
+        if message is not None or voice_reports.is_bare(packet.payload):
             yield f"{_line(packet)}\n{_closed(decoded(packet.payload))}\n"
-        elif is_rtcp(packet.payload):
+        elif is_bare(packet.payload):
             told = "; ".join(_report(packet.at_us, report, clocks) for report in reports(packet.payload))
-            yield f"{_line(packet)} RTCP {told}\n\n"
+            source = f" {_printable(decoded(packet.payload))}" if rtcp_json.is_json(packet.payload) else ""
+            yield f"{_line(packet)} RTCP {told}{source}\n\n"
 
 
 class RoundTrips:

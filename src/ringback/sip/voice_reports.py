@@ -28,8 +28,12 @@ class VoiceReport(NamedTuple):
     remote: VoiceMetrics | None
 
 
+def is_bare(payload: bytes) -> bool:
+    return payload.startswith(_STARTS)
+
+
 def is_in(payload: bytes) -> bool:
-    if payload.startswith(_STARTS):
+    if is_bare(payload):
         return True
     return payload.startswith(_CARRIERS) and b"vq-rtcpxr" in payload and b"VQ" in payload
 

@@ -8,8 +8,8 @@ from ringback.sip import sdp
 from ringback.sip.diagnosis.headers import Headers, headers
 from ringback.sip.message import SipMessage
 from ringback.sip.order import Seen, causal
-from ringback.sip.packet import Endpoint, Packet, is_rtcp
-from ringback.sip.reports import is_report, reports
+from ringback.sip.packet import Endpoint, Packet
+from ringback.sip.reports import is_bare, is_report, reports
 from ringback.sip.rtcp import Report
 
 SECOND_US = 1_000_000
@@ -307,7 +307,7 @@ def seconds(span_us: int) -> str:
 
 def _traced(seen: Iterable[Seen]) -> Iterator[Seen]:
     """What the text trace shows."""
-    return (one for one in seen if one[1] is not None or is_rtcp(one[0].payload))
+    return (one for one in seen if one[1] is not None or is_bare(one[0].payload))
 
 
 def _is_readable(message: SipMessage) -> bool:
