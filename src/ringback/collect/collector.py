@@ -61,10 +61,10 @@ class Collector:
         log.info("collecting", addresses=self.addresses)
 
     def stop(self) -> None:
-        """Takes nothing more, and stores what is queued."""
-        self._stopping.set()
+        """Takes nothing more, stores what is queued, and tells of that too."""
         self._listener.stop()
         self._writer.stop()
+        self._stopping.set()
         self._teller.join()
 
     def _outcomes(self) -> Mapping[str, int]:
