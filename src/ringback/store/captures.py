@@ -4,12 +4,12 @@ A capture may come in parts, twice, or overlapping another: the packets of a Cal
 what all of them tell. All packets of a session are in the slice that its row names.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Table
 
 from ringback.calls.numbers import clean, digits
@@ -17,7 +17,7 @@ from ringback.sip.dialogs import MediaSession, media_sessions
 from ringback.sip.message import scan
 from ringback.sip.packet import Endpoint, Packet
 from ringback.sip.quality import measured
-from ringback.store import cdr_links, rows, schema, slices
+from ringback.store import cdr_links, legs, rows, schema, slices
 from ringback.store.database import Db
 
 SECOND_US = 1_000_000
@@ -237,8 +237,11 @@ class Kept:
         self.day = day
         self.session: dict[str, Any] = {}
         self.msdr: dict[str, Any] = {}
-        self.measured: tuple[int, str | None] = 0, None
-        """Of how many reports, and what they told."""
+        self.told = legs.Told()
+        self.measured: tuple[int, bool, str | None] = 0, False, None
+        """Of how many reports, whether at the end, and what they told."""
+        self.shown: tuple[Any, dict[str, Any]] = None, {}
+        """What of a session seldom changes, and its columns."""
 
 
 def known(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str, Kept]:
@@ -277,6 +280,8 @@ def save(
     ]
     states = [(kept.session, {**columns, **_state(kept, session)}) for kept, session, columns in made]
     fresh = _saved(db, customer_id, schema.mediasessions, states)
+    said = ((row["call_id"], row["created_at"], kept.told.fresh(session.messages)) for kept, session, row in made)
+    legs.note(db, customer_id, said)
     ended = [
         (kept.msdr, {**columns, "t_cause": _text(session.t_cause), "media_session_id": kept.session["id"]})
         for kept, session, columns in made
@@ -289,28 +294,34 @@ def save(
 
 def _columns(kept: Kept, name: str, session: MediaSession, users: Mapping[str, int]) -> dict[str, Any]:
     """What a media session and its MSDR have in common."""
+    told = session.created_at_us, session.src, session.dst, session.src_ua, session.dst_ua
+    if kept.shown[0] != told:
+        kept.shown = told, _lasting_columns(name, session, users)
+    return {**kept.shown[1], "duration": session.duration_s or 0, "quality": _measured(kept, session)}
+
+
+def _lasting_columns(name: str, session: MediaSession, users: Mapping[str, int]) -> dict[str, Any]:
     return {
         **_parties(session, users)._asdict(),
         "call_id": name,
         "created_at": session.created_at_us // SECOND_US,
-        "duration": session.duration_s or 0,
         **_between(session),
         "src": _text(session.src),
         "src_ua": _text(session.src_ua),
         "dst": _text(session.dst),
         "dst_ua": _text(session.dst_ua),
-        "quality": _measured(kept, session),
     }
 
 
 def _measured(kept: Kept, session: MediaSession) -> str | None:
     """Anew at the end, and when there are a tenth more reports than there were: long calls have thousands."""
-    n, before = kept.measured
-    if not session.ended and (len(session.rtcp) == n or len(session.rtcp) < n * 1.1):
+    n, at_end, before = kept.measured
+    is_same = len(session.rtcp) == n and session.ended == at_end
+    if is_same or (not session.ended and len(session.rtcp) < n * 1.1):
         return before
     found = measured(session)
-    text = None if found is None else json.dumps(found, separators=(",", ":"))
-    kept.measured = len(session.rtcp), text
+    text = None if found is None else msgspec.json.encode(found).decode()
+    kept.measured = len(session.rtcp), session.ended, text
     return text
 
 
@@ -355,37 +366,3 @@ def _change(db: Db, customer_id: int, table: Table, found: Iterable[tuple[dict[s
         sets = ", ".join(f'"{name}" = :{name}' for name in names)
         db.many(f"UPDATE {table.name} SET {sets} WHERE customer_id = :customer AND id = :id", bound)
         rows.changed(db, table, customer_id)
-
-
-# -- reading a call back ----------------------------------------------------------------------------------------------
-
-
-class Capture(NamedTuple):
-    """What is left of some dialogs, by time; `is_complete` when nothing of them has been deleted."""
-
-    packets: list[Packet]
-    is_complete: bool
-
-
-def of_msdr(db: Db, customer_id: int, msdr_id: int) -> Capture:
-    return _capture(db, customer_id, "id = :id", {"id": msdr_id})
-
-
-def of_cdr(db: Db, customer_id: int, cdr_id: int) -> Capture:
-    """All legs of the whole call that the CDR is a hop of."""
-    where = """cdr_id IN (
-        SELECT c.id FROM cdrs c JOIN cdrs hop ON hop.customer_id = c.customer_id AND hop.root_live_id = c.root_live_id
-        WHERE hop.customer_id = :customer AND hop.id = :id
-        UNION SELECT :id
-    )"""
-    return _capture(db, customer_id, where, {"id": cdr_id})
-
-
-def _capture(db: Db, customer_id: int, where: str, params: Mapping[str, Any]) -> Capture:
-    sql = f"SELECT call_id, created_at FROM msdrs WHERE customer_id = :customer AND {where}"
-    began = {row[0]: row[1] for row in db.all(sql, {"customer": customer_id, **params})}
-    found = read_seen(db, customer_id, list(began))
-    # Packets are deleted oldest first: what has its first second has all.
-    whole = all(call_id in found and found[call_id][0].packet.at_us // SECOND_US <= at for call_id, at in began.items())
-    # RTCP between two phones belongs to both legs.
-    return Capture(once(chain.from_iterable(found.values())), whole)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sqlalchemy import Table
 
-from ringback.store import cdrs, holds, rows, schema, slices
+from ringback.store import cdrs, holds, legs, rows, schema, slices
 from ringback.store.database import Database, Db, value
 from ringback.store.rows import DAY_S
 
@@ -121,6 +121,7 @@ def take_sessions(db: Db, customer_id: int, ids: Sequence[int], most: int) -> bo
     sql = f"SELECT id FROM msdrs WHERE customer_id = :customer AND call_id IN ({sessions})"
     msdrs = [row[0] for row in db.all(sql, {"customer": customer_id, "ids": list(ids)})]
     rows.delete(db, schema.msdrs, customer_id, msdrs)
+    legs.forget(db, customer_id, sessions, ids)
     rows.delete(db, schema.mediasessions, customer_id, ids)
     return True
 

@@ -338,8 +338,20 @@ mediasessions = Table(
     UniqueConstraint("customer_id", "call_id"),
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "updated_at", "id", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index(None, "customer_id", "src", "created_at"),
     Index(None, "customer_id", "slice_day", "created_at", "id"),
     info={"counted": ("created_at", ("user_id",))},
+)
+
+leg_keys = Table(
+    "leg_keys",  # what a media session says of others that it belongs to: see sip/legs.py
+    metadata,
+    Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key", TEXT, primary_key=True),
+    Column("at", BigInteger, primary_key=True, autoincrement=False),  # when the session began
+    Column("call_id", TEXT, primary_key=True),
+    Index(None, "customer_id", "call_id"),
+    sqlite_with_rowid=False,
 )
 
 msdrs = Table(

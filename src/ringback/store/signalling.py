@@ -152,6 +152,8 @@ class Call:
     def note(self, row: slices.Row) -> None:
         self.digests.add(row.digest)
         self.agents.add(row.agent)
+        if row.correlation:
+            self.kept.told.correlations.add(row.correlation)
 
     def session(self) -> MediaSession | None:
         """None for what is no call: a REGISTER and the like."""

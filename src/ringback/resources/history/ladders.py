@@ -10,7 +10,7 @@ from ringback.rest.replies import Reply
 from ringback.sip import ladder_svg
 from ringback.sip.diagnosis import diagnose
 from ringback.sip.ladder import Ladder, ladder
-from ringback.store.captures import Capture
+from ringback.store.whole_calls import Capture
 
 SVG = "image/svg+xml"
 _PICTURE = {

@@ -7,7 +7,7 @@ from ringback.resources.history.mediasessions import NAMES, Type
 from ringback.resources.history.traces import dumped, traced
 from ringback.rest.endpoint import Resource
 from ringback.rest.verbs import dictionary, listed, shown
-from ringback.store import captures, schema
+from ringback.store import schema, whole_calls
 from ringback.store.listing import Listing
 
 
@@ -41,9 +41,13 @@ ENDPOINTS = (
     listed("/msdrs", MSDRS, "The customer's MSDRs; a plain user's own"),
     dictionary("/msdrs/dictionaries", Msdr, "The vocabularies of an MSDR", NAMES),
     shown("/msdrs/{id}", MSDRS, "One MSDR"),
-    traced("/msdrs/{id}.trace", MSDRS, captures.of_msdr, "The SIP messages of one dialog as text"),
-    dumped("/msdrs/{id}.pcap", MSDRS, captures.of_msdr, "The SIP messages of one dialog as a capture file"),
-    drawn("/msdrs/{id}.svg", MSDRS, captures.of_msdr, "The SIP messages of one dialog as a ladder diagram"),
-    paged("/msdrs/{id}.html", MSDRS, captures.of_msdr, "That diagram as a page with the messages to click on"),
-    diagnosed("/msdrs/{id}/diagnosis", MSDRS, captures.of_msdr, "What is wrong with one dialog, in words"),
+    traced("/msdrs/{id}.trace", MSDRS, whole_calls.of_msdr, "The SIP messages of all legs of its call as text"),
+    dumped(
+        "/msdrs/{id}.pcap", MSDRS, whole_calls.of_msdr, "The SIP messages of all legs of its call as a capture file"
+    ),
+    drawn(
+        "/msdrs/{id}.svg", MSDRS, whole_calls.of_msdr, "The SIP messages of all legs of its call as a ladder diagram"
+    ),
+    paged("/msdrs/{id}.html", MSDRS, whole_calls.of_msdr, "That diagram as a page with the messages to click on"),
+    diagnosed("/msdrs/{id}/diagnosis", MSDRS, whole_calls.of_msdr, "What is wrong with its call, in words"),
 )

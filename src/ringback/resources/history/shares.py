@@ -23,11 +23,11 @@ from ringback.rest import replies
 from ringback.rest.access import EVERYBODY, Policy
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.rest.verbs import listed, removed
-from ringback.store import audit, captures, schema
+from ringback.store import audit, schema, whole_calls
 from ringback.store import shares as store
-from ringback.store.captures import Capture
 from ringback.store.database import Db
 from ringback.store.listing import Listing
+from ringback.store.whole_calls import Capture
 
 DAY_S = 86_400
 DAYS = 7
@@ -75,7 +75,7 @@ def _asked(db: Db, call: Call) -> int:
     call.transaction = db
     call.find(CDRS, call.path["id"])
     days = call.body(ShareBody).days
-    stored(captures.of_cdr(db, call.customer_id, call.path["id"]))
+    stored(whole_calls.of_cdr(db, call.customer_id, call.path["id"]))
     return DAYS if days is UNSET else days
 
 
@@ -151,7 +151,7 @@ def _shared(db: Db, call: Call) -> tuple[store.Share, Capture]:
         raise Forbidden
     call.current, call.transaction = caller, db
     call.find(CDRS, share.cdr_id)
-    return share, stored(captures.of_cdr(db, share.customer_id, share.cdr_id))
+    return share, stored(whole_calls.of_cdr(db, share.customer_id, share.cdr_id))
 
 
 def _note(db: Db, call: Call, share: store.Share) -> None:

@@ -6,8 +6,8 @@ from ringback.errors import NotFound
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape
 from ringback.rest.replies import Reply
 from ringback.sip import capture, trace
-from ringback.store.captures import Capture
 from ringback.store.database import Db
+from ringback.store.whole_calls import Capture
 
 TEXT = "text/plain; charset=utf-8"
 PCAP = "application/vnd.tcpdump.pcap"

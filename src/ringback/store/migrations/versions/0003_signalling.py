@@ -18,6 +18,7 @@ TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 def upgrade() -> None:
     _sip_messages()
     _mediasessions()
+    _leg_keys()
     _shares()
     _registrations()
     engine_parts.add_sequences(op.get_bind(), {"shares": 1, "registrations": 1})
@@ -46,6 +47,22 @@ def _mediasessions() -> None:
         op.create_index(
             op.f(f"ix_msdrs_customer_id_{end}_created_at_id"), "msdrs", ["customer_id", end, "created_at", "id"]
         )
+
+
+def _leg_keys() -> None:
+    op.create_table(
+        "leg_keys",
+        sa.Column("customer_id", INT, autoincrement=False, nullable=False),
+        sa.Column("key", TEXT, nullable=False),
+        sa.Column("at", INT, autoincrement=False, nullable=False),
+        sa.Column("call_id", TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "key", "at", "call_id", name=op.f("pk_leg_keys")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_leg_keys_customer_id_call_id"), "leg_keys", ["customer_id", "call_id"], unique=False)
+    op.create_index(
+        op.f("ix_mediasessions_customer_id_src_created_at"), "mediasessions", ["customer_id", "src", "created_at"]
+    )
 
 
 def _shares() -> None:

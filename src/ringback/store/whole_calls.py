@@ -1,0 +1,91 @@
+"""A captured call read back whole, from any of its legs."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Any, NamedTuple
+
+from ringback.sip.dialogs import MediaSession, media_sessions
+from ringback.sip.packet import Packet
+from ringback.store import legs
+from ringback.store.captures import SECOND_US, Seen, key, once, read_seen
+from ringback.store.database import Db
+
+MOST_STEPS = 4
+"""From legs to the CDRs that they are linked to, and on to the legs of those."""
+
+
+class Capture(NamedTuple):
+    """What is left of some dialogs, by time; `is_complete` when nothing of them has been deleted."""
+
+    packets: list[Packet]
+    is_complete: bool
+
+
+def of_msdr(db: Db, customer_id: int, msdr_id: int) -> Capture:
+    """All legs of the whole call that this one is a leg of."""
+    return _capture(db, customer_id, "id = :id", {"id": msdr_id})
+
+
+def of_cdr(db: Db, customer_id: int, cdr_id: int) -> Capture:
+    """All legs of the whole call that the CDR is a hop of."""
+    named = f"SELECT uniqueid FROM cdrs c WHERE customer_id = :customer AND uniqueid IS NOT NULL AND id IN ({_HOPS})"
+    return _capture(db, customer_id, f"(cdr_id IN ({_HOPS}) OR call_id IN ({named}))", {"id": cdr_id})
+
+
+_HOPS = """
+    SELECT c.id FROM cdrs c JOIN cdrs hop ON hop.customer_id = c.customer_id AND hop.root_live_id = c.root_live_id
+    WHERE hop.customer_id = :customer AND hop.id = :id
+    UNION SELECT :id
+"""
+
+
+def _capture(db: Db, customer_id: int, where: str, params: Mapping[str, Any]) -> Capture:
+    sql = f"SELECT call_id FROM msdrs WHERE customer_id = :customer AND {where}"
+    names = [row[0] for row in db.all(sql, {"customer": customer_id, **params})]
+    reader = _Reader(db, customer_id)
+    whole = legs.whole(db, customer_id, names, reader.sessions)
+    for _ in range(MOST_STEPS):
+        more = [name for name in _of_one_call(db, customer_id, whole) if name not in whole]
+        if not more:
+            break
+        whole = legs.whole(db, customer_id, [*whole, *more], reader.sessions)
+    found = [reader.seen[name] for name in whole]
+    # RTCP between two phones belongs to both legs.
+    return Capture(once(chain.from_iterable(found)), _is_complete(db, customer_id, {*names, *whole}, reader.seen))
+
+
+def _of_one_call(db: Db, customer_id: int, names: Sequence[str]) -> list[str]:
+    """The legs of CDRs that are hops of one call with a CDR of these legs."""
+    sql = f"""
+        SELECT DISTINCT other.call_id FROM msdrs m
+        JOIN cdrs c ON c.customer_id = m.customer_id AND c.id = m.cdr_id
+        JOIN cdrs hop ON hop.customer_id = c.customer_id AND (hop.id = c.id OR hop.root_live_id = c.root_live_id)
+        JOIN msdrs other ON other.customer_id = hop.customer_id AND other.cdr_id = hop.id
+        WHERE m.customer_id = :customer AND {db.among("m.call_id", "names")} ORDER BY other.call_id
+    """
+    return [row[0] for row in db.all(sql, {"customer": customer_id, "names": list(names)})]
+
+
+class _Reader:
+    """Reads the packets of sessions, each once."""
+
+    def __init__(self, db: Db, customer_id: int) -> None:
+        self._db, self._customer_id = db, customer_id
+        self.seen: dict[str, list[Seen]] = {}
+
+    def sessions(self, names: Sequence[str]) -> dict[str, MediaSession]:
+        self.seen |= read_seen(self._db, self._customer_id, [name for name in names if name not in self.seen])
+        found = ((name, _session(name, self.seen[name])) for name in names if name in self.seen)
+        return {name: session for name, session in found if session is not None}
+
+
+def _session(name: str, seen: Sequence[Seen]) -> MediaSession | None:
+    sessions = (each for each in media_sessions(once(seen)) if key(each.call_id) == name)
+    return next(sessions, None)
+
+
+def _is_complete(db: Db, customer_id: int, names: Iterable[str], found: Mapping[str, Sequence[Seen]]) -> bool:
+    """Packets are deleted oldest first: what has its first second has all."""
+    sql = f"SELECT call_id, created_at FROM mediasessions WHERE customer_id = :customer AND {db.among('call_id', 'names')}"
+    began = db.all(sql, {"customer": customer_id, "names": sorted(names)})
+    return all(name in found and found[name][0].packet.at_us // SECOND_US <= at for name, at in began)
