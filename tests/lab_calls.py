@@ -74,6 +74,12 @@ def check_trace(client: Client, leg: Any, call_ids: Iterable[str], messages: Seq
     assert max(counted.values()) <= sent, counted.most_common(5)
 
 
+def check_alone(client: Client, leg: Any, name: str, messages: Iterable[tuple[str, Any]]) -> None:
+    """The trace of that leg has no message of another call. `messages`: of all calls, each with the name of its call."""
+    calls = {each["sha256"]: of for of, each in messages}
+    assert {calls[each.sha256] for each in trace(client, leg["call_id"]) if each.sha256 in calls} == {name}
+
+
 def trace(client: Client, call_id: str) -> list[Shown]:
     answer = client.get(f"/msdrs/{msdr(client, call_id)['id']}.trace")
     assert answer.status == 200

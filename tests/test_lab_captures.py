@@ -58,3 +58,18 @@ def test_the_capture_file_gives_back_what_was_reported(api: Api, name: str) -> N
         file = lab_calls.check_pcap(api.admin, leg, call["messages"])
         read = {(each.at_us, each.payload) for each in dpkt_reader.messages(file) if not is_rtcp(each.payload)}
         assert read <= reported
+
+
+@pytest.mark.parametrize("name", [name for name in lab_calls.names() if len(lab_calls.expected(name)["legs"]) > 1])
+def test_from_any_leg_the_trace_has_the_whole_call(everything: Api, name: str) -> None:
+    call = lab_calls.expected(name)
+    for leg in call["legs"]:
+        lab_calls.check_trace(everything.admin, leg, [each["call_id"] for each in call["legs"]], call["messages"])
+
+
+def test_no_trace_has_messages_of_another_call(everything: Api) -> None:
+    calls = {name: lab_calls.expected(name) for name in lab_calls.names()}
+    messages = [(name, each) for name, call in calls.items() for each in call["messages"]]
+    for name, call in calls.items():
+        for leg in call["legs"]:
+            lab_calls.check_alone(everything.admin, leg, name, messages)
