@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import data
-from ringback import app
-from ringback.importers import IMPORTERS, Options
+from ringback import opening
+from ringback.importers import Options
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.settings import Settings
 from ringback.store.database import Database, Db
@@ -31,7 +32,7 @@ def measured(fresh: Fresh, folder: Path) -> Iterator[tuple[int, str, float, floa
     file = folder / "Master.csv"
     _write(file)
     with fresh("ours") as url:
-        services = app.open_services(Settings(database=url, data_dir=str(folder)))
+        services = opening.open_services(Settings(database=url, data_dir=str(folder)))
         customer_id = data.customer(services.database, int(time.time()))
         began = time.perf_counter()
         summary = IMPORTERS["asterisk-cdr"].run(services, customer_id, file, Options(country="GB"), Unwatched())

@@ -12,6 +12,7 @@ from hypothesis import settings as hypothesis_settings
 
 from ringback import app as composition
 from ringback import logs
+from ringback.opening import open_services
 from ringback.services import Services
 from ringback.settings import Settings
 from ringback.store import migrate
@@ -68,7 +69,7 @@ def start(settings: Settings, clock: TestClock) -> Iterator[Callable[..., Api]]:
     opened: list[Services] = []
 
     def begin(**changes: object) -> Api:
-        services = composition.open_services(replace(settings, **changes), clock)  # type: ignore[arg-type]
+        services = open_services(replace(settings, **changes), clock)  # type: ignore[arg-type]
         opened.append(services)
         return Api(composition.build(services))
 
@@ -109,7 +110,7 @@ def acme(settings: Settings) -> Login:
 @pytest.fixture
 def services(settings: Settings, acme: Login) -> Iterator[Services]:
     """The same database, opened beside the server."""
-    services = composition.open_services(settings)
+    services = open_services(settings)
     yield services
     services.database.close()
 

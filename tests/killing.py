@@ -10,13 +10,15 @@ from pathlib import Path
 
 from ringback import app as composition
 from ringback import logs
-from ringback.importers import IMPORTERS, Options
+from ringback.importers import Options
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
+from ringback.opening import open_services
 from ringback.settings import Settings
 
 
 def work(settings: Settings, customer_id: int, words: list[str]) -> None:
-    services = composition.open_services(settings)
+    services = open_services(settings)
     if words[0] == "import":
         IMPORTERS[words[1]].run(services, customer_id, Path(words[2]), Options(country="GB"), Unwatched())
     else:

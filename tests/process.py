@@ -13,9 +13,9 @@ from typing import Any
 
 import httpx
 
-from ringback import app as composition
 from ringback import first_login
 from ringback.identity import tokens
+from ringback.opening import open_services
 from ringback.settings import BASE_PATHS, Settings
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +32,7 @@ class Login:
 
 def login(settings: Settings) -> Login:
     """A customer with an administrator, and an API token that outlives every restart."""
-    services = composition.open_services(settings)
+    services = open_services(settings)
     named = {"customer": "Acme", "cc": "GB", "currency_iso": "GBP", "email": "admin@acme.example"}
     made = first_login.create(services, password="not needed here", **named)
     assert made is not None

@@ -6,12 +6,12 @@
 import sys
 from collections.abc import Iterator
 
-from ringback import app as composition
 from ringback import logs, protocol, server
 from ringback.app import App
 from ringback.jobs.kinds import kinds
 from ringback.jobs.worker import Workers
 from ringback.metrics import Metrics
+from ringback.opening import open_services
 from ringback.resources import ENDPOINTS
 from ringback.rest import replies
 from ringback.rest.asgi import Application
@@ -43,7 +43,7 @@ def main(data_dir: str, database: str, patience_s: str) -> None:
     logs.configure("info")
     protocol.HEAD_S = protocol.BODY_S = float(patience_s)
     listener = server.listen("127.0.0.1", 0)
-    services = composition.open_services(Settings(data_dir=data_dir, database=database))
+    services = open_services(Settings(data_dir=data_dir, database=database))
     metrics = Metrics()
     workers = Workers(services, kinds(ENDPOINTS), metrics)
     server.serve(App(services, workers, Application(services, ENDPOINTS, PAGES, metrics)), listener)

@@ -234,8 +234,9 @@ def test_an_import_rates_and_bills_each_call_once(api: Api, tmp_path: Path) -> N
 IMPORT = """
 import sys
 from pathlib import Path
-from ringback.app import open_services
-from ringback.importers import IMPORTERS, Options
+from ringback.opening import open_services
+from ringback.importers import Options
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.settings import Settings
 services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))

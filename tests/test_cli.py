@@ -5,6 +5,7 @@ import re
 import sqlite3
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from ringback import app as composition
 from ringback import cli
 from ringback.identity import second_factor
+from ringback.opening import open_services
 from ringback.resources import ENDPOINTS
 from ringback.settings import Settings
 from ringback.store import accounts, rows, schema
@@ -83,6 +85,20 @@ def refused(result: subprocess.CompletedProcess[str], code: int) -> str:
 def test_without_a_command_it_says_what_there_is(settings: Settings) -> None:
     shown = ringback(settings).stdout
     assert all(command in shown for command in (*COMMANDS, "customer", "user", "token"))
+
+
+@pytest.mark.parametrize("name", cli.COMMANDS)
+def test_what_is_listed_is_there(name: str) -> None:
+    assert cli.command(name).name == name
+
+
+def test_a_command_imports_what_it_needs() -> None:
+    """A second of processor time for each command would be the price of importing all."""
+    heavy = {"alembic", "psycopg", "starlette", "sqlalchemy", "ringback.resources"}
+    for module, needed in (("ringback.cli", set()), ("ringback.cli.accounts", {"sqlalchemy"})):
+        code = f"import sys, {module}; print(*sys.modules)"
+        told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        assert heavy & set(told.split()) == needed
 
 
 @pytest.mark.parametrize("command", [*COMMANDS, *GROUPS])
@@ -278,7 +294,7 @@ def test_a_password_comes_from_a_pipe_and_ends_sessions(settings: Settings, serv
 
 
 def test_a_second_factor_is_turned_off_for_who_has_lost_the_phone(settings: Settings, acme: Login) -> None:
-    services = composition.open_services(settings)
+    services = open_services(settings)
     turn_on = partial(second_factor.turn_on, method=second_factor.Method.EMAIL)
     services.database.write(lambda db: turn_on(db, acme.customer_id, acme.user_id))
     printed(ringback(settings, "user", "two-factor-off", "admin@acme.example"))
@@ -337,7 +353,7 @@ def test_what_cannot_be_made_is_said_in_a_sentence(settings: Settings, acme: Log
 
 
 def test_a_deleted_customer_is_locked_out_and_all_its_data_goes(settings: Settings, acme: Login) -> None:
-    services = composition.open_services(settings)
+    services = open_services(settings)
     other = services.database.write(lambda db: accounts.create_customer(db, name="Other", cc="PL", now=1))
     for customer_id in (acme.customer_id, other):
         _add_recording(settings, customer_id)
@@ -512,7 +528,7 @@ def test_doctor_tries_the_mail_server(settings: Settings, acme: Login) -> None:
 
 
 def _add_recording(settings: Settings, customer_id: int) -> None:
-    services = composition.open_services(settings)
+    services = open_services(settings)
     key = f"{customer_id}/monitors/1.mp3"
     row = {"user_id": 1, "duration": 1, "size": 3, "timestamp": 1_790_000_000, "blob_key": key, "source_key": "1"}
     services.blobs.put(key, b"mp3")
@@ -521,6 +537,6 @@ def _add_recording(settings: Settings, customer_id: int) -> None:
 
 
 def _write(settings: Settings, work: object) -> None:
-    services = composition.open_services(settings)
+    services = open_services(settings)
     services.database.write(work)  # type: ignore[arg-type]
     services.database.close()

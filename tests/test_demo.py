@@ -17,6 +17,7 @@ from ringback import app as composition
 from ringback import demo, first_login
 from ringback.app import App
 from ringback.importers.importer import Unwatched
+from ringback.opening import open_services
 from ringback.record import time_value
 from ringback.resources import ENDPOINTS
 from ringback.rest.endpoint import Shape
@@ -32,7 +33,7 @@ RECORDED = [call for call in CALLS if call["recording"] and any(line["phone"] !=
 
 @pytest.fixture
 def app(settings: Settings, clock: Callable[[], int]) -> Iterator[App]:
-    services = composition.open_services(settings, clock)
+    services = open_services(settings, clock)
     administrator = first_login.create(
         services, customer="Demo Ltd", cc="GB", currency_iso="GBP", email=EMAIL, password=PASSWORD
     )

@@ -3,7 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
-from ringback.importers import IMPORTERS, Options
+from ringback.importers import Options
+from ringback.importers.catalogue import IMPORTERS
 from ringback.sip import capture
 from ringback.sip.packet import Packet
 from tests.api import Api

@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from ringback import app as composition
+from ringback.opening import open_services
 from ringback.settings import BASE_PATHS, Settings
 from ringback.store import rows, schema
 from ringback.store.database import Db, value
@@ -242,7 +242,7 @@ def test_a_token_used_just_before_the_end_keeps_its_time(begin: Starter, acme: L
     with process.client(acme.token) as client:
         assert client.get("/me").status_code == 200
     assert process.end() == 0
-    services = composition.open_services(settings)
+    services = open_services(settings)
     used = services.database.read(lambda db: value(db, "SELECT last_used_at FROM tokens WHERE name = 'test'"))
     services.database.close()
     assert used >= before
@@ -308,7 +308,7 @@ def test_a_wipe_killed_after_its_202_finishes_after_the_restart(
 
 def _with_recordings(settings: Settings, acme: Login) -> Path:
     """Fills the store; returns the folder of the blobs."""
-    services = composition.open_services(settings)
+    services = open_services(settings)
 
     def work(db: Db) -> list[int]:
         row = {"user_id": acme.user_id, "duration": 1, "size": 3, "timestamp": 1_790_000_000}

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from ringback import app as composition
 from ringback import demo, doctor
 from ringback.calls.persons import Person
 from ringback.jobs import erase, exports, queue
+from ringback.opening import open_services
 from ringback.services import Services
 from ringback.settings import Settings
 from ringback.store import migrate
@@ -64,7 +64,7 @@ class Site:
 
     @contextmanager
     def services(self) -> Iterator[Services]:
-        services = composition.open_services(self.settings)
+        services = open_services(self.settings)
         try:
             yield services
         finally:

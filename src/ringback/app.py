@@ -1,7 +1,6 @@
-"""The composition root: builds everything from the settings, and owns start and stop."""
+"""The composition root: builds the whole server of its services, and owns start and stop."""
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,10 +9,8 @@ from functools import partial
 import structlog
 
 from ringback import pages
-from ringback.blobs import Blobs, open_blobs
 from ringback.collect.collector import Collector
-from ringback.errors import RingbackError, UsageError
-from ringback.identity.idle import IdleTokens
+from ringback.errors import RingbackError
 from ringback.identity.sweep import sweep
 from ringback.jobs import exports, queue, retain
 from ringback.jobs.kinds import MAILS, UNTIL_DONE, kinds
@@ -21,11 +18,7 @@ from ringback.jobs.worker import Workers
 from ringback.metrics import Metrics
 from ringback.resources import ENDPOINTS
 from ringback.rest.asgi import Application
-from ringback.services import Clock, Services
-from ringback.settings import Settings
-from ringback.store import migrate
-from ringback.store.engines import open_database
-from ringback.store.lists import Lists
+from ringback.services import Services
 
 log = structlog.get_logger()
 
@@ -34,48 +27,12 @@ FLUSHES_PER_SETTLING = 2
 FLUSHES_PER_SWEEP = 60
 
 
-def system_clock() -> int:
-    return int(time.time())
-
-
 @dataclass(frozen=True, slots=True)
 class App:
     services: Services
     workers: Workers
     application: Application
     collector: Collector | None = None
-
-
-def open_services(settings: Settings, clock: Clock = system_clock) -> Services:
-    """Opens the object store and the database (migrating an embedded one, checking another)."""
-    if settings.is_embedded():
-        migrate.upgrade(settings.database_url())
-    else:
-        migrate.check(settings.database_url())
-    return services_of(settings, clock)
-
-
-def services_of(settings: Settings, clock: Clock = system_clock) -> Services:
-    """The same without a look at the schema.
-
-    The database comes last: its connections are there to be closed, and nothing after it can fail.
-    """
-    blobs = _blobs(settings.blobs_url())
-    return Services(
-        settings=settings,
-        database=open_database(settings.database_url(), settings.query_timeout_s),
-        lists=Lists(),
-        blobs=blobs,
-        idle=IdleTokens(),
-        clock=clock,
-    )
-
-
-def _blobs(place: str) -> Blobs:
-    try:
-        return open_blobs(place)
-    except ValueError as error:
-        raise UsageError(f"blobs: {error}") from None
 
 
 def build(services: Services) -> App:

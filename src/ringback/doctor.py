@@ -16,7 +16,7 @@ from ringback.errors import RingbackError, UsageError
 from ringback.jobs.kept import Kept, kept
 from ringback.services import Services
 from ringback.settings import Settings, masked
-from ringback.store import inbox, migrate, schema
+from ringback.store import inbox, schema
 from ringback.store.engines import sqlite_path
 from ringback.store.rows import DAY_S
 
@@ -69,6 +69,8 @@ def of_database(settings: Settings) -> Iterator[Finding]:
         path = sqlite_path(url).absolute()
         yield Finding(Level.FAULT, f"there is no database at {path} yet: `ringback serve` makes it")
         return
+    from ringback.store import migrate
+
     try:
         migrate.check(url)
     except (UsageError, RingbackError) as error:

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from ringback import app as composition
 from ringback import doctor
 from ringback.backups.manifest import BackupBroken
 from ringback.backups.place import Place
 from ringback.errors import UsageError
+from ringback.opening import open_services
 from ringback.settings import Settings
 from ringback.store import migrate
 from tests.backups.installation import Installation
@@ -24,7 +24,7 @@ from tests.recordings import add_monitor, key
 def found_by_doctor(acme: Installation) -> list[str]:
     """What the doctor has to say of the restored database and audio, once a server could start there."""
     folder = str(acme.folder / "restored-blobs")
-    services = composition.open_services(Settings(data_dir=str(acme.folder), database=acme.target, blobs=folder))
+    services = open_services(Settings(data_dir=str(acme.folder), database=acme.target, blobs=folder))
     try:
         findings = [*doctor.of_counters(services), *doctor.of_blobs(services)]
     finally:
@@ -47,7 +47,7 @@ def test_ids_go_on_after_a_restore(acme: Installation) -> None:
     acme.fill()
     acme.backup()
     acme.restore()
-    services = composition.open_services(Settings(data_dir=str(acme.folder), database=acme.target))
+    services = open_services(Settings(data_dir=str(acme.folder), database=acme.target))
     fresh = services.database.write(lambda db: db.new_ids("cdrs", 1))
     services.database.close()
     assert fresh == acme.api.write(lambda db: db.new_ids("cdrs", 1))

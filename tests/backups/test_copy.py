@@ -14,6 +14,7 @@ from ringback.backups.compare import standing
 from ringback.backups.copy import copy
 from ringback.backups.rows import tallies
 from ringback.errors import UsageError
+from ringback.opening import open_services
 from ringback.settings import Settings
 from ringback.store import migrate
 from tests.api import Api
@@ -25,7 +26,7 @@ from tests.clock import TestClock
 def source(tmp_path: Path) -> Path:
     """A filled SQLite database that no server has open."""
     path = tmp_path / "source.db"
-    services = composition.open_services(Settings(data_dir=str(tmp_path), database=str(path)), TestClock())
+    services = open_services(Settings(data_dir=str(tmp_path), database=str(path)), TestClock())
     api = Api(composition.build(services))
     Installation(api, str(path), tmp_path, "").fill(30)
     services.database.close()
@@ -64,7 +65,7 @@ def test_every_value_is_the_same_afterwards(source: Path, target: str, server: s
     with standing(str(source)) as ours, standing(target) as theirs:
         assert tallies(ours, Unwatched()) == tallies(theirs, Unwatched())
     assert indexes(target) == indexes(server)
-    services = composition.open_services(Settings(data_dir=str(source.parent), database=target))
+    services = open_services(Settings(data_dir=str(source.parent), database=target))
     assert [text for level, text in doctor.of_counters(services) if level is not doctor.Level.OK] == []
     assert services.database.write(lambda db: db.new_ids("cdrs", 1))[0] > 30
     assert services.database.write(lambda db: db.new_ids("users", 1))[0] > 100_001
@@ -73,7 +74,7 @@ def test_every_value_is_the_same_afterwards(source: Path, target: str, server: s
 
 def test_nothing_is_copied_while_a_server_has_the_database_open(source: Path, target: str) -> None:
     settings = Settings(data_dir=str(source.parent), database=str(source))
-    services = composition.open_services(settings)
+    services = open_services(settings)
     services.database.read(lambda db: db.all("SELECT 1 FROM customers"))
     with pytest.raises(UsageError, match="open in another process"):
         copy(source, target, Unwatched())

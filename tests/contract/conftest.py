@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from ringback import app as composition
+from ringback.opening import open_services
 from ringback.settings import Settings
 from tests.api import Api
 from tests.clock import TestClock
@@ -20,7 +21,7 @@ def world(template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
     """One filled world for all tests here that leave it as it is, or take only what they made."""
     folder = tmp_path_factory.mktemp("world")
     with database(template, folder) as url:
-        services = composition.open_services(Settings(data_dir=str(folder), database=url), TestClock())
+        services = open_services(Settings(data_dir=str(folder), database=url), TestClock())
         yield filled(Api(composition.build(services)))
         services.database.close()
 

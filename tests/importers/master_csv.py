@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from ringback.importers import IMPORTERS, Options, Summary
+from ringback.importers import Options, Summary
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from tests.api import Api
 

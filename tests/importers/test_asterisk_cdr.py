@@ -157,8 +157,9 @@ def test_two_at_once_store_each_call_once(api: Api, tmp_path: Path) -> None:
 IMPORT = """
 import sys
 from pathlib import Path
-from ringback.app import open_services
-from ringback.importers import IMPORTERS, Options
+from ringback.opening import open_services
+from ringback.importers import Options
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.settings import Settings
 services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))

@@ -8,10 +8,11 @@ import psycopg
 import pytest
 
 from ringback.errors import UsageError
-from ringback.importers import IMPORTERS, Options, Refusal, Summary
+from ringback.importers import Options, Refusal, Summary
 from ringback.importers.asterisk_rows import Reader
 from ringback.importers.asterisk_tables import placed, read
 from ringback.importers.call_rows import CallRow
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from tests import postgres
 from tests.api import Api

@@ -14,6 +14,7 @@ import pytest
 
 from ringback import app as composition
 from ringback.errors import UsageError
+from ringback.opening import open_services
 from ringback.settings import Settings
 from ringback.store import cdrs, rows, schema
 from ringback.store.database import Db
@@ -65,7 +66,7 @@ def second(template: str, tmp_path: Path, clock: TestClock) -> Iterator[Api]:
         folder = tmp_path / "second"
         folder.mkdir()
         url = _copied(template, folder, stack)
-        services = composition.open_services(Settings(data_dir=str(folder), database=url), clock)
+        services = open_services(Settings(data_dir=str(folder), database=url), clock)
         stack.callback(services.database.close)
         yield Api(composition.build(services))
 
@@ -328,8 +329,9 @@ def test_a_file_that_is_no_export_is_not_begun(api: Api, tmp_path: Path) -> None
 IMPORT = """
 import sys
 from pathlib import Path
-from ringback.app import open_services
-from ringback.importers import IMPORTERS, Options, cdrs
+from ringback.opening import open_services
+from ringback.importers import Options, cdrs
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.settings import Settings
 cdrs.BATCH = 20

@@ -14,8 +14,9 @@ from tests.importers.master_csv import run, written
 CHILD = """
 import sys
 from pathlib import Path
-from ringback.app import open_services
-from ringback.importers import IMPORTERS, Options
+from ringback.opening import open_services
+from ringback.importers import Options
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.settings import Settings
 services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))

@@ -17,7 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ringback.errors import Unavailable, UsageError
-from ringback.importers import IMPORTERS, Options, Summary
+from ringback.importers import Options, Summary
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.importers.voipstudio import connection, listing, login
 from ringback.importers.voipstudio.connection import BASE, Broken, Connection, NotServed, origin

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from ringback import demo
-from ringback.importers import IMPORTERS, Options, Refusal
+from ringback.importers import Options, Refusal
+from ringback.importers.catalogue import IMPORTERS
 from tests.api import Api
 from tests.importers.master_csv import run
 

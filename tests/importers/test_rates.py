@@ -177,8 +177,9 @@ def test_a_few_numbers_are_rated_without_the_whole_deck(api: Api, tmp_path: Path
 IMPORT = """
 import sys
 from pathlib import Path
-from ringback.app import open_services
-from ringback.importers import IMPORTERS, Options
+from ringback.opening import open_services
+from ringback.importers import Options
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.settings import Settings
 services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from ringback.importers import IMPORTERS, Options, Summary
+from ringback.importers import Options, Summary
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.importers.recording_facts import LONGEST_JSON_BYTES, Facts, facts
 from ringback.importers.wall_clock import WallClock

@@ -162,9 +162,10 @@ def test_calls_of_another_customer_are_not_found(api: Api, tmp_path: Path) -> No
 KILLED_BEFORE_THE_ROW = """
 import os, sys
 from pathlib import Path
-from ringback.app import open_services
+from ringback.opening import open_services
 from ringback.blobs import FolderBlobs
-from ringback.importers import IMPORTERS, Options
+from ringback.importers import Options
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.settings import Settings
 put = FolderBlobs.put_file

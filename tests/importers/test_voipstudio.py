@@ -15,9 +15,11 @@ import pytest
 
 from ringback import app as composition
 from ringback.identity import tokens
-from ringback.importers import IMPORTERS, Options, Summary
+from ringback.importers import Options, Summary
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.importers.voipstudio import login
+from ringback.opening import open_services
 from ringback.settings import Settings
 from ringback.store import accounts, cdrs
 from ringback.store.database import Db
@@ -45,7 +47,7 @@ class Target:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.services = composition.open_services(settings, TestClock())
+        self.services = open_services(settings, TestClock())
         self.app = composition.build(self.services)
         self.customer_id, self.root = self.services.database.write(self._made)
 
@@ -279,8 +281,9 @@ def test_one_customer_is_the_copy_of_one_account(
 
 CHILD = """
 import sys
-from ringback.app import open_services
-from ringback.importers import IMPORTERS, Options
+from ringback.opening import open_services
+from ringback.importers import Options
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.settings import Settings
 services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))

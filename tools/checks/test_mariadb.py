@@ -13,7 +13,8 @@ from tests.importers import cdr_table
 from tests.importers.master_csv import run, written
 
 from ringback.errors import UsageError
-from ringback.importers import IMPORTERS, Options, Summary, asterisk_tables
+from ringback.importers import Options, Summary, asterisk_tables
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 
 SOCKET = os.environ["RINGBACK_TEST_MARIADB"]

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from ringback.cli import console, passwords, places
+from ringback.cli.billing import credit
 from ringback.cli.console import Config
-from ringback.cli.owners import owner
+from ringback.cli.owners import COMMAND_LINE, owner
 from ringback.errors import UsageError
 from ringback.identity import second_factor, tokens
 from ringback.identity.accounts import set_password
@@ -20,7 +21,6 @@ from ringback.services import Services
 from ringback.store import accounts, audit
 from ringback.store.database import Db, Row, Taken, first, folded
 
-COMMAND_LINE = "command line"
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 customers = console.group("Customers: each has its own users, calls and recordings, and sees nothing of the others.")
@@ -34,6 +34,7 @@ Who = Annotated[str, typer.Argument(metavar="USER", help="E-mail address, or the
 
 
 def register(app: typer.Typer) -> None:
+    customers.command("credit")(credit)
     app.add_typer(customers, name="customer")
     app.add_typer(users, name="user")
     app.add_typer(api_tokens, name="token")

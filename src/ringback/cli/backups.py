@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ringback import app as composition
+from ringback import resources  # noqa: F401 -- legal holds are read with its lists
 from ringback.backups import backup as saving
 from ringback.backups import copy as copying
 from ringback.backups import restore as restoring
@@ -24,6 +24,7 @@ from ringback.cli.console import Config
 from ringback.cli.steps import steps
 from ringback.errors import UsageError
 from ringback.jobs import reapply
+from ringback.opening import services_of
 from ringback.settings import Settings
 from ringback.store import migrate
 from ringback.store.engines import POSTGRES, sqlite_path
@@ -119,7 +120,7 @@ def _settled(found: Settings, kept: list[Tombstone], watch: Watch, url: str) -> 
     migrate.upgrade(url)
     if not kept:
         return
-    services = composition.services_of(replace(found, database=url))
+    services = services_of(replace(found, database=url))
     try:
         watch.step("forgotten people", 0)
         reapply.reapply(services, kept, watch.advance)

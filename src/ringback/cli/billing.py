@@ -6,10 +6,9 @@ from typing import Annotated
 import typer
 
 from ringback.cli import console
-from ringback.cli.accounts import COMMAND_LINE, customers
 from ringback.cli.console import Config
-from ringback.cli.importing import Bar
-from ringback.cli.owners import owner
+from ringback.cli.owners import COMMAND_LINE, owner
+from ringback.cli.steps import Bar
 from ringback.errors import UsageError
 from ringback.jobs import queue, rerate
 from ringback.record import MONEY_UNIT, json_text, time_value
@@ -21,7 +20,6 @@ from ringback.store.rerating import Done
 
 def register(app: typer.Typer) -> None:
     app.command("rerate")(rerate_)
-    customers.command("credit")(credit)
 
 
 def credit(

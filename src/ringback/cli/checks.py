@@ -6,13 +6,13 @@ from dataclasses import asdict
 
 import typer
 
-from ringback import app as composition
 from ringback import doctor as checks
 from ringback import settings
 from ringback.cli import console
 from ringback.cli.backups import verify_installation
 from ringback.cli.console import Config
 from ringback.doctor import Finding, Level
+from ringback.opening import open_services
 from ringback.resources import ENDPOINTS
 from ringback.rest.access import EVERYBODY, Role
 from ringback.rest.endpoint import Endpoint
@@ -57,7 +57,7 @@ def _findings(found: Settings) -> Iterator[Finding]:
     database = list(checks.of_database(found))
     yield from database
     if all(each.level is Level.OK for each in database):
-        services = composition.open_services(found)
+        services = open_services(found)
         yield from checks.of_jobs(services)
         yield from checks.of_audio_inbox(services)
         yield from checks.of_counters(services)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,12 +14,12 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-from ringback import app as composition
-from ringback import logs, settings
+from ringback import settings
 from ringback.errors import UsageError
-from ringback.services import Services
 from ringback.settings import Settings
-from ringback.store.engines import sqlite_path
+
+if TYPE_CHECKING:
+    from ringback.services import Services
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -38,8 +38,8 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-def root() -> typer.Typer:
-    app = group("Ringback: a self-hosted phone-system back end that speaks the VoIPstudio REST API.")
+def root(kind: type["Group"]) -> typer.Typer:
+    app = group("Ringback: a self-hosted phone-system back end that speaks the VoIPstudio REST API.", kind)
     app.callback()(_root)
     return app
 
@@ -60,7 +60,7 @@ class _Command(TyperCommand):
         return _without_types(super().get_params(ctx))
 
 
-class _Group(TyperGroup):
+class Group(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         return _without_types(super().get_params(ctx))
 
@@ -78,9 +78,9 @@ class _App(typer.Typer):
         return super().command(name, cls=_Command, **options)
 
 
-def group(help_text: str) -> typer.Typer:
+def group(help_text: str, kind: type[Group] = Group) -> typer.Typer:
     return _App(
-        cls=_Group,
+        cls=kind,
         context_settings={"help_option_names": ["-h", "--help"]},
         help=help_text,
         no_args_is_help=True,
@@ -92,19 +92,24 @@ def group(help_text: str) -> typer.Typer:
 
 def configured(config: Path | None, **flags: Any) -> Settings:
     """The settings, with logging set up by them."""
+    from ringback import logs
+
     found = settings.load(config, **flags)
     logs.configure(found.log_level)
     return found
 
 
 @contextmanager
-def opened(config: Path | None) -> Iterator[Services]:
+def opened(config: Path | None) -> Iterator["Services"]:
     """The services for one command, which makes no database: in the wrong folder it would make an empty one."""
+    from ringback.opening import open_services
+    from ringback.store.engines import sqlite_path
+
     found = configured(config)
     if found.is_embedded() and not (path := sqlite_path(found.database_url()).absolute()).exists():
         advice = "Run `ringback serve` or `ringback migrate` first, or name the configuration with --config."
         raise UsageError(f"There is no database at {path}. {advice}")
-    services = composition.open_services(found)
+    services = open_services(found)
     try:
         yield services
     finally:

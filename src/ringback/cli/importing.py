@@ -7,21 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from ringback.cli import console, places
 from ringback.cli.console import Config
 from ringback.cli.owners import owner
+from ringback.cli.steps import Bar
 from ringback.errors import UsageError
-from ringback.importers import IMPORTERS, Importer, Options, Summary, refusals
+from ringback.importers import Importer, Options, Summary, refusals
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Told
 from ringback.services import Services
 
@@ -29,29 +22,6 @@ _PREFIX = re.compile(r"[0-9]{0,4}")
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 SHOWN = 20
 """So many refusals are printed; a file that is all wrong would fill the screen with one sentence."""
-
-
-class Bar:
-    """Progress on the terminal (standard error, so that the summary can be piped). `what`: what goes on."""
-
-    def __init__(self, what: str = "import") -> None:
-        self._what = what
-        self._bar: Progress | None = None
-        self._task = TaskID(0)
-
-    def start(self, total: int, unit: str) -> None:
-        amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
-        self._bar = Progress(TextColumn(self._what), BarColumn(), amount, TimeRemainingColumn(), console=console.err)
-        self._task = self._bar.add_task(self._what, total=total)
-        self._bar.start()
-
-    def advance(self, n: int) -> None:
-        if self._bar is not None:
-            self._bar.advance(self._task, n)
-
-    def stop(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
 
 
 def register(app: typer.Typer) -> None:

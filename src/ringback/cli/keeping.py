@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 from rich.status import Status
 
+from ringback import resources  # noqa: F401 -- legal holds are read with its lists
 from ringback.cli import console
 from ringback.cli.console import Config
 from ringback.cli.owners import owner

@@ -4,6 +4,9 @@ from ringback.errors import UsageError
 from ringback.services import Services
 from ringback.store.database import Db
 
+COMMAND_LINE = "command line"
+"""Who did it, in audit logs."""
+
 
 def owner(services: Services, customer_id: int | None) -> tuple[int, str | None]:
     """The id and country of the customer that is named, or of the only one."""

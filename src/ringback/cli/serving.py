@@ -14,8 +14,9 @@ from ringback import demo as demo_data
 from ringback import first_login, logs, server, settings
 from ringback.cli import console, passwords
 from ringback.cli.console import Config
-from ringback.cli.importing import Bar
+from ringback.cli.steps import Bar
 from ringback.identity import tokens
+from ringback.opening import open_services
 from ringback.services import Services
 from ringback.settings import BASE_PATHS, Settings
 from ringback.store import migrate as schema
@@ -88,7 +89,7 @@ def migrate(config: Config = None) -> None:
 def _listening(found: Settings) -> Iterator[tuple[Services, socket]]:
     """The port first: a second server on a taken one shall not touch the database."""
     with server.listen(found.host, found.port) as listener:
-        services = composition.open_services(found)
+        services = open_services(found)
         try:
             yield services, listener
         finally:

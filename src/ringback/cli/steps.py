@@ -3,9 +3,41 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 from ringback.cli import console
+
+
+class Bar:
+    """Progress on the terminal (standard error, so that the summary can be piped). `what`: what goes on."""
+
+    def __init__(self, what: str = "import") -> None:
+        self._what = what
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+
+    def start(self, total: int, unit: str) -> None:
+        amount = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
+        self._bar = Progress(TextColumn(self._what), BarColumn(), amount, TimeRemainingColumn(), console=console.err)
+        self._task = self._bar.add_task(self._what, total=total)
+        self._bar.start()
+
+    def advance(self, n: int) -> None:
+        if self._bar is not None:
+            self._bar.advance(self._task, n)
+
+    def stop(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
 
 
 class Steps:

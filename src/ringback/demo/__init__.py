@@ -7,7 +7,8 @@ from pathlib import Path
 from ringback.calls.persons import Person
 from ringback.demo import company, history, speech
 from ringback.demo.operator import DemoFailed, Operator
-from ringback.importers import IMPORTERS, Options, Progress
+from ringback.importers import Options, Progress
+from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 from ringback.resources import ENDPOINTS
 from ringback.services import Services

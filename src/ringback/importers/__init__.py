@@ -1,33 +1,5 @@
-"""File formats that come in, one module each; `IMPORTERS` is the catalogue, one line a kind."""
+"""File formats that come in, one module each; `catalogue.py` has them all."""
 
-from ringback.importers.asterisk_cdr import ASTERISK_CDR
-from ringback.importers.cdrs import CDRS
-from ringback.importers.contacts import CONTACTS
-from ringback.importers.ddis import DDIS
-from ringback.importers.freeswitch_cdr import FREESWITCH_CDR
 from ringback.importers.importer import Importer, Options, Progress, Refusal, Summary
-from ringback.importers.pcap import PCAP
-from ringback.importers.rates import RATES
-from ringback.importers.recordings import RECORDINGS
-from ringback.importers.users import USERS
-from ringback.importers.voicemail import VOICEMAIL
-from ringback.importers.voipstudio import VOIPSTUDIO
 
-__all__ = ["IMPORTERS", "Importer", "Options", "Progress", "Refusal", "Summary"]
-
-IMPORTERS = {
-    importer.kind: importer
-    for importer in (
-        ASTERISK_CDR,
-        FREESWITCH_CDR,
-        CDRS,
-        RECORDINGS,
-        VOICEMAIL,
-        PCAP,
-        USERS,
-        CONTACTS,
-        DDIS,
-        RATES,
-        VOIPSTUDIO,
-    )
-}
+__all__ = ["Importer", "Options", "Progress", "Refusal", "Summary"]

@@ -4,7 +4,6 @@ from pathlib import Path
 
 from ringback.errors import UsageError
 from ringback.store.database import Database
-from ringback.store.postgres import PostgresDatabase
 from ringback.store.sqlite import SqliteDatabase
 
 QUERY_TIMEOUT_S = 10.0
@@ -14,6 +13,8 @@ POSTGRES = ("postgresql://", "postgres://")
 def open_database(url: str, query_timeout_s: float = QUERY_TIMEOUT_S) -> Database:
     """Opens, without connecting yet on PostgreSQL. Migrating is `migrate.upgrade`."""
     if url.startswith(POSTGRES):
+        from ringback.store.postgres import PostgresDatabase
+
         return PostgresDatabase(url, query_timeout_s)
     return SqliteDatabase(sqlite_path(url), query_timeout_s)
 

@@ -78,6 +78,7 @@ def refuse_customer(db: Db, customer_id: int) -> None:
 
 def holding(db: Db, customer_id: int, table_name: str, ids: Sequence[int]) -> dict[int, Hold]:
     """The rows among these that are held, each with a hold that keeps it."""
+    assert _LISTINGS, "without ringback.resources no filter of a hold can be read"
     if not ids or not _line(table_name) & _LISTINGS.keys():
         return {}
     return _holding(db, customer_id, _placed(db, customer_id), table_name, list(ids))
@@ -85,6 +86,7 @@ def holding(db: Db, customer_id: int, table_name: str, ids: Sequence[int]) -> di
 
 def concern(db: Db, customer_id: int, table_name: str) -> bool:
     """Whether the customer has a hold that may keep rows of this table."""
+    assert _LISTINGS, "without ringback.resources no filter of a hold can be read"
     line = _line(table_name)
     return any(hold.resource in line for hold in _placed(db, customer_id))
 
