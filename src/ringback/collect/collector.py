@@ -1,5 +1,6 @@
 """The HEP collector: sockets, listener, queue and writer as one thing that starts and stops."""
 
+import gc
 import ssl
 import threading
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,8 @@ from ringback.store.database import Db
 log = structlog.get_logger()
 
 TOLD_S = 60.0
+GARBAGE = 20_000, 50, 50
+"""When to look for garbage that refers to itself: seldom, for there is hardly any, and each look goes through all calls."""
 
 
 class Collector:
@@ -55,6 +58,7 @@ class Collector:
         metrics.measured("ringback_hep_waiting", "Captured messages that wait to be stored", lambda: len(self.queue))
 
     def start(self) -> None:
+        gc.set_threshold(*GARBAGE)
         self._writer.start()
         self._listener.start()
         self._teller.start()
