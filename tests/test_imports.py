@@ -24,7 +24,8 @@ _ROOMS = {
     "query": "errors calls record",
     "rest.access": "",  # roles and policies: who calls
     # the world outside: one room a neighbour
-    "settings": "errors",
+    "connectors.settings": "errors",
+    "settings": "errors connectors.settings",
     "logs": "",
     "metrics": "",
     "blobs": "",
@@ -38,6 +39,7 @@ _ROOMS = {
     "services": "settings blobs store identity.idle",
     "jobs": "errors calls record metrics blobs media store services",
     "identity": "errors rest.access mail store services identity.idle jobs",
+    "connectors": "calls",
     # the API
     "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
     "resources": "errors calls sip record query rest.access blobs mail media store services jobs identity rest",

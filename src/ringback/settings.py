@@ -16,6 +16,7 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ringback.connectors.settings import Connector, connectors
 from ringback.errors import UsageError
 
 PREFIX = "RINGBACK_"
@@ -49,6 +50,8 @@ class Settings:
     hep_tls_key: str = _setting("", "File of its private key, unless it stands in the same file.")
     sip_mask: str = _setting("no", "yes: digest responses and SRTP keys in captured SIP are stored as asterisks.")
     log_level: str = _setting("info", "debug, info, warning or error.")
+    connectors: tuple[Connector, ...] = ()
+    """Of the file alone; `KNOWN` has the others."""
 
     def database_url(self) -> str:
         return self.database or str(Path(self.data_dir) / "ringback.db")
@@ -69,7 +72,7 @@ class Settings:
         return not self.database_url().startswith(("postgresql://", "postgres://"))
 
 
-KNOWN = {each.name: each for each in fields(Settings)}
+KNOWN = {each.name: each for each in fields(Settings) if each.name != "connectors"}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 # Variables of ours that are no settings: what `demo` writes to credentials.env for clients, the login of an account that is
@@ -88,7 +91,8 @@ class Given(NamedTuple):
 def load(path: Path | None = None, environment: Mapping[str, str] = os.environ, **flags: Any) -> Settings:
     """The settings from flags (None: not given), environment and file. UsageError says which value is wrong, and why."""
     values = given(path, environment, **flags)
-    settings = Settings(**{name: _typed(name, each) for name, each in values.items()})
+    typed = {name: _typed(name, each) for name, each in values.items()}
+    settings = Settings(**typed, connectors=connectors(_content(path).get("connectors", {}), str(path)))
     for name, sentence in _faults(settings):
         raise UsageError(f"{sentence} ({values[name].origin}).")
     return settings
@@ -113,15 +117,19 @@ def masked(name: str, value: Any) -> str:
 
 
 def _from_file(path: Path | None) -> dict[str, Given]:
+    plain = ((name, value) for name, value in _content(path).items() if name != "connectors")
+    return _resolved((name, Given(value, f"{name} in {path}")) for name, value in plain)
+
+
+def _content(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        content = tomllib.loads(path.read_text())
+        return tomllib.loads(path.read_text())
     except OSError as error:
         raise UsageError(f"The configuration file {path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"The configuration file {path} is not valid TOML: {error}.") from None
-    return _resolved((name, Given(value, f"{name} in {path}")) for name, value in content.items())
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, Given]:

@@ -11,6 +11,7 @@ from ringback import settings
 from ringback.cli import console
 from ringback.cli.backups import verify_installation
 from ringback.cli.console import Config
+from ringback.connectors import settings as connectors
 from ringback.doctor import Finding, Level
 from ringback.opening import open_services
 from ringback.resources import ENDPOINTS
@@ -86,6 +87,10 @@ def config_(config: Config = None) -> None:
             each.metadata["meaning"],
         )
         shown.add_row(*(console.plain(cell) for cell in cells))
+    for connector in found.connectors:
+        for name, value in connectors.shown(connector):
+            cells = (f"connectors.{connector.name}.{name}", value, str(config), "")
+            shown.add_row(*(console.plain(cell) for cell in cells))
     console.show(shown)
 
 
