@@ -57,7 +57,7 @@ _ROOMS = {
     "protocol": "rest",
     "server": "errors settings app protocol",
     "cli": "errors calls record rest.access settings logs blobs store services jobs identity rest resources importers"
-    " demo first_login doctor backups opening app server collect",
+    " demo first_login doctor backups opening app server collect connectors.settings",
     "__main__": "cli",
 }
 ROOMS: Mapping[str, set[str]] = {room: set(others.split()) for room, others in _ROOMS.items()}
