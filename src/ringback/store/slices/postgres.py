@@ -1,17 +1,14 @@
 """Slices as PostgreSQL tables: `sip_<customer>_<day>`."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import psycopg
 from psycopg import errors as pg
 
 from ringback.store.slices import COLUMNS, Row, Slice
-
-if TYPE_CHECKING:
-    from ringback.store.postgres import PostgresDb
 
 TABLE = re.compile(r"sip_(\d+)_(\d{8})")
 _NAMES = ", ".join(COLUMNS)
@@ -36,10 +33,19 @@ LISTED = """
 """
 
 
+class Transaction(Protocol):
+    """What is needed of a `store.postgres.PostgresDb`."""
+
+    connection: psycopg.Connection[Any]
+    cursor: psycopg.Cursor[Any]
+
+    def all(self, sql: str, params: Mapping[str, Any] = ...) -> list[Any]: ...
+
+
 class PostgresSlices:
     """Within a transaction."""
 
-    def __init__(self, db: "PostgresDb") -> None:
+    def __init__(self, db: Transaction) -> None:
         self._db = db
 
     def begin(self, customer_id: int) -> None:
