@@ -10,6 +10,8 @@ from tests.collecting import collecting, send_tcp, settled
 from tests.lab_calls import CAPTURES, KEY, NO_CALL
 
 SOURCES = f"customer={{acme}} key={KEY}"
+WRONG = {"unknown_number": {"number-unknown"}, "wrong_password": {"authentication-rejected"}}
+SHORT = "call-short"  # which many of them are
 
 
 def frames(name: str) -> list[bytes]:
@@ -73,3 +75,16 @@ def test_no_trace_has_messages_of_another_call(everything: Api) -> None:
     for name, call in calls.items():
         for leg in call["legs"]:
             lab_calls.check_alone(everything.admin, leg, name, messages)
+
+
+def test_the_diagnosis_tells_what_is_wrong_and_nothing_else(everything: Api) -> None:
+    for name in lab_calls.names():
+        for leg in lab_calls.expected(name)["legs"]:
+            answer = everything.admin.get(f"/msdrs/{lab_calls.msdr(everything.admin, leg['call_id'])['id']}/diagnosis")
+            assert {each["code"] for each in answer.data} - {SHORT} == WRONG.get(name, set()), name
+
+
+def test_every_leg_can_be_drawn(everything: Api) -> None:
+    for msdr in everything.admin.listed("/msdrs", limit=100):
+        for ending in (".svg", ".html"):
+            assert everything.admin.get(f"/msdrs/{msdr['id']}{ending}").status == 200
