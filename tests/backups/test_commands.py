@@ -36,6 +36,18 @@ def test_backup_beside_a_server_restore_and_compare(acme: Installation, settings
     assert ringback(restored, "restore", acme.where).returncode == 2
 
 
+def test_old_snapshots_go_with_keep(acme: Installation, settings: Settings) -> None:
+    acme.backup()
+    made = ringback(settings, "backup", acme.where, "--verify", "--keep", "1")
+    assert made.returncode == 0, made
+    assert (
+        made.stdout.splitlines()[-1]
+        == "old snapshots removed: 1; of audio 0 files that no snapshot has any more, 0.0 MiB"
+    )
+    assert len(acme.place().names()) == 1
+    assert ringback(settings, "backup", acme.where, "--keep", "0").returncode == 2
+
+
 def test_damage_is_an_exit_code(acme: Installation, settings: Settings) -> None:
     acme.backup()
     assert ringback(settings, "verify-backup", acme.where).returncode == 0

@@ -39,6 +39,12 @@ class Summary:
 
 
 def backup(url: str, blobs: Blobs, place: Place, elsewhere: Path, watch: Watch) -> Summary:
+    """As `_backup`. Until the manifest is there no other command removes audio from the place."""
+    with place.used(elsewhere):
+        return _backup(url, blobs, place, elsewhere, watch)
+
+
+def _backup(url: str, blobs: Blobs, place: Place, elsewhere: Path, watch: Watch) -> Summary:
     """A new snapshot at `place` of the database at `url` and its `blobs`.
 
     `elsewhere`: a folder for scratch files if the place is no folder; they take as much room as the database.

@@ -18,6 +18,7 @@ _TABLES = """
     CREATE TABLE there (key TEXT PRIMARY KEY, size INT, modified TEXT) WITHOUT ROWID;
     CREATE TABLE known (key TEXT PRIMARY KEY, size INT, modified TEXT, sha256 TEXT) WITHOUT ROWID;
     CREATE TABLE kept (sha256 TEXT PRIMARY KEY, size INT) WITHOUT ROWID;
+    CREATE TABLE used (sha256 TEXT PRIMARY KEY) WITHOUT ROWID;
 """
 _WANTED = """
     SELECT named.key, there.size, there.modified, kept.sha256 FROM named
@@ -56,6 +57,9 @@ class Index:
         rows = ((each.key, each.size, each.modified, each.sha256) for each in lines if each.sha256)
         self._add("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?)", rows)
 
+    def add_used(self, lines: Iterable[Listed]) -> None:
+        self._add("INSERT OR IGNORE INTO used VALUES (?)", ((each.sha256,) for each in lines if each.sha256))
+
     def add_kept(self, blobs: Iterable[Stored]) -> None:
         rows = ((each.key.rpartition("/")[2], each.size) for each in blobs)
         self._add("INSERT OR REPLACE INTO kept VALUES (?, ?)", rows)
@@ -70,6 +74,11 @@ class Index:
         is gone."""
         for key, size, modified, digest in self._connection.execute(_WANTED):
             yield Listed(key, size, digest, modified or "")
+
+    def unused(self) -> Iterator[tuple[str, int]]:
+        """Digest and size of what the backup has and no list that was added names."""
+        sql = "SELECT sha256, size FROM kept WHERE sha256 NOT IN (SELECT sha256 FROM used) ORDER BY sha256"
+        yield from self._connection.execute(sql)
 
     def amount(self) -> tuple[int, int]:
         """How many blobs are named, and how many of them have to be read."""

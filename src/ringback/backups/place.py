@@ -106,15 +106,38 @@ class Place:
             raise BackupBroken(f"{name}: {file.name} is damaged: it is not what was written.")
         return path
 
+    def remove(self, name: str) -> None:
+        """Removes a snapshot, whole or not. Its manifest first: without it there is none."""
+        self.blobs.delete(f"{SNAPSHOTS}/{name}/{MANIFEST}")
+        for stored in list(self.blobs.list(f"{SNAPSHOTS}/{name}/")):
+            self.blobs.delete(stored.key)
+
+    @contextmanager
+    def used(self, elsewhere: Path, *, alone: bool = False) -> Iterator[None]:
+        """Nobody removes audio from the place as long as the block runs; `alone`: nobody else uses it, else UsageError.
+
+        `elsewhere`: as in `scratch`. Of a bucket that holds for the commands of one machine.
+        """
+        lock = os.open(_room(self._parent(elsewhere)), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB if alone else fcntl.LOCK_SH)
+            yield
+        except BlockingIOError:
+            raise UsageError("Another backup or check is at work here: no old snapshot was removed.") from None
+        finally:
+            os.close(lock)
+
     @contextmanager
     def scratch(self, elsewhere: Path) -> Iterator[Path]:
         """A folder for the time of the block: in this place when it is a folder, else in `elsewhere`.
 
         What killed processes left there goes first.
         """
-        parent = elsewhere if "://" in self.where else Path(self.where)
-        with scratch(parent) as folder:
+        with scratch(self._parent(elsewhere)) as folder:
             yield folder
+
+    def _parent(self, elsewhere: Path) -> Path:
+        return elsewhere if "://" in self.where else Path(self.where)
 
 
 def blob_key(digest: str) -> str:
@@ -126,11 +149,16 @@ def name_of(at: datetime) -> str:
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%S.") + f"{at.microsecond // 1000:03}Z"
 
 
+def _room(parent: Path) -> Path:
+    room = parent / _SCRATCH
+    room.mkdir(0o700, parents=True, exist_ok=True)
+    return room
+
+
 @contextmanager
 def scratch(parent: Path) -> Iterator[Path]:
     """A private folder below `parent`. Its process holds a lock on it, which ends with the process."""
-    room = parent / _SCRATCH
-    room.mkdir(0o700, parents=True, exist_ok=True)
+    room = _room(parent)
     for left in room.iterdir():
         _remove_if_unlocked(left)
     folder = Path(tempfile.mkdtemp(dir=room))

@@ -16,6 +16,7 @@ from ringback.backups import restore as restoring
 from ringback.backups.compare import differences
 from ringback.backups.manifest import Manifest
 from ringback.backups.place import Place
+from ringback.backups.prune import prune
 from ringback.backups.rows import Watch
 from ringback.backups.verify import verify
 from ringback.blobs import Blobs, open_blobs
@@ -46,6 +47,10 @@ def register(app: typer.Typer) -> None:
 def backup(
     where: Where,
     check: Annotated[bool, typer.Option("--verify", help="Read the snapshot back and compare.")] = False,
+    keep: Annotated[
+        int | None,
+        typer.Option("--keep", min=1, metavar="N", help="Then remove all but the newest N, and audio only those had."),
+    ] = None,
     config: Config = None,
 ) -> None:
     """Make a backup of the database and the audio; the server may run meanwhile.
@@ -53,7 +58,9 @@ def backup(
     Each run adds a snapshot. Audio that an earlier one has is not copied again. A run that is killed leaves no
     snapshot. The backup holds password hashes and all records: keep it as safe as the server itself.
 
-    Example: `ringback backup /backup/ringback --verify --config /etc/ringback.toml`
+    With `--verify` nothing old is removed unless the new snapshot is sound.
+
+    Example: `ringback backup /backup/ringback --verify --keep 30 --config /etc/ringback.toml`
     """
     found = console.configured(config)
     _check_database(found)
@@ -69,6 +76,17 @@ def backup(
             console.out.print(f"  {key}", markup=False)
     if check:
         _verified(place, made.name, found)
+    if keep is not None:
+        _pruned(place, keep, found)
+
+
+def _pruned(place: Place, keep: int, found: Settings) -> None:
+    with steps() as watch:
+        removed = prune(place, keep, _elsewhere(found), watch)
+    for name in removed.snapshots:
+        console.out.print(f"removed {name}", markup=False)
+    audio = f"of audio {removed.blobs} files that no snapshot has any more, {_mib(removed.blob_bytes)}"
+    console.out.print(f"old snapshots removed: {len(removed.snapshots)}; {audio}", markup=False)
 
 
 def verify_backup(where: Where, snapshot: Snapshot = None, config: Config = None) -> None:
@@ -104,7 +122,7 @@ def restore(
     place = Place(where)
     name = place.chosen(snapshot)
     given = (found.database_url(), _blobs(found), _elsewhere(found))
-    with steps() as watch:
+    with steps() as watch, place.used(given[2]):
         settle = partial(_settled, found, place.tombstones(), watch)
         done = restoring.restore(place, name, *given, watch, accept_loss=accept_loss, settle=settle)
     _tell(name, done.manifest)
@@ -172,14 +190,15 @@ def verify_installation(
     name = place.chosen(snapshot)
     with steps() as watch:
         given = (found.database_url(), _blobs(found), _elsewhere(found))
-        told = _told(differences(place, name, *given, watch))
+        with place.used(given[2]):
+            told = _told(differences(place, name, *given, watch))
     console.out.print(f"{told or 'no'} difference{'s' if told > 1 else ''} to {name}", markup=False)
     if told:
         raise typer.Exit(1)
 
 
 def _verified(place: Place, name: str, found: Settings) -> None:
-    with steps() as watch:
+    with steps() as watch, place.used(_elsewhere(found)):
         faults = _told(verify(place, name, _elsewhere(found), watch))
     if faults:
         console.out.print(f"{name} is damaged: {faults} fault{'s' if faults > 1 else ''}", markup=False)
