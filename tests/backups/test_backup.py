@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from ringback import app as composition
 from ringback import doctor
 from ringback.backups.manifest import BackupBroken
 from ringback.backups.place import Place
@@ -15,10 +16,13 @@ from ringback.errors import UsageError
 from ringback.opening import open_services
 from ringback.settings import Settings
 from ringback.store import migrate
+from tests.api import Api
 from tests.backups.installation import Installation
 from tests.bucket import s3_server
 from tests.conftest import POSTGRES
 from tests.recordings import add_monitor, key
+from tests.test_captures import stored as capture
+from tests.test_captures import talk
 
 
 def found_by_doctor(acme: Installation) -> list[str]:
@@ -41,6 +45,19 @@ def test_what_is_restored_has_no_difference(acme: Installation) -> None:
     assert acme.restore().copied == 4
     assert acme.differences() == []
     assert found_by_doctor(acme) == []
+
+
+def test_captured_packets_come_back_with_their_calls(acme: Installation) -> None:
+    capture(acme.api, talk())
+    acme.backup()
+    acme.restore()
+    assert (acme.faults(), acme.differences()) == ([], [])
+    (msdr,) = acme.api.admin.listed("/msdrs")
+    there = acme.api.admin.get(f"/msdrs/{msdr['id']}.pcap").body
+    settings = Settings(data_dir=str(acme.folder), database=acme.target)
+    api = Api(composition.build(open_services(settings, acme.api.services.clock)))
+    assert api.admin.get(f"/msdrs/{msdr['id']}.pcap").body == there
+    api.services.database.close()
 
 
 def test_ids_go_on_after_a_restore(acme: Installation) -> None:

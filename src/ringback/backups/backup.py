@@ -1,18 +1,19 @@
 """Taking a snapshot of an installation, beside a server that goes on.
 
-Rows first, as they are at one moment; then every blob that those rows name. A blob is stored before its row and is never
+Rows first, as they are at one moment; then every blob that those rows name, and captured packets. A blob is stored before its row and is never
 changed, so it is there, unless its record was deleted meanwhile: then the snapshot names it as missing. The manifest is
 put last; a run that was killed leaves files that no manifest names and blobs that the next run finds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import chain
 from pathlib import Path
 
-from ringback.backups import index, postgres, sqlite
+from ringback.backups import index, postgres, slices, sqlite
 from ringback.backups.index import Index, Listed
 from ringback.backups.manifest import BackupBroken, File, Manifest, Tally
 from ringback.backups.place import BLOBS, Place, blob_key, name_of
@@ -52,11 +53,13 @@ def _backup(url: str, blobs: Blobs, place: Place, elsewhere: Path, watch: Watch)
     at = datetime.now(UTC)
     name = name_of(at)
     with place.scratch(elsewhere) as folder, closing(Index(folder / "index.db")) as found:
+        marks = slices.marks(url)
         rows = _rows(url, place, name, folder, found, watch)
         found.add_there(blobs.list())
         _add_what_is_kept(place, found, folder)
         shelf = _Shelf(blobs, place, folder, watch)
-        index.written(shelf.filled(found), folder / LIST)
+        packets = shelf.counted(slices.copied(url, marks, place, found, folder))
+        index.written(chain(shelf.filled(found), packets), folder / LIST)
         listed = place.put(name, folder / LIST)
     manifest = Manifest(
         ringback=version("ringback"),
@@ -128,9 +131,14 @@ class _Shelf:
         """The lines of the list; each blob is in the backup when its line comes."""
         named, _ = found.amount()
         self._watch.step("audio", named)
-        for line, is_new in side_by_side(self._kept, found.wanted()):
-            self._count(line, is_new)
+        for line in self.counted(side_by_side(self._kept, found.wanted())):
             self._watch.advance(1)
+            yield line
+
+    def counted(self, lines: Iterable[tuple[Listed, bool]]) -> Iterator[Listed]:
+        """Lines of what is in the backup."""
+        for line, is_new in lines:
+            self._count(line, is_new)
             yield line
 
     def _kept(self, line: Listed) -> tuple[Listed, bool]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from ringback.backups import postgres, sqlite
+from ringback.backups import postgres, slices, sqlite
 from ringback.backups.index import Listed
 from ringback.backups.manifest import Manifest, Tally
 from ringback.backups.place import Place
@@ -26,7 +26,8 @@ def differences(place: Place, name: str, url: str, blobs: Blobs, elsewhere: Path
         yield from _of_rows(frozen, manifest, watch)
     with place.scratch(elsewhere) as folder:
         watch.step("audio", manifest.blobs)
-        kept = (line for line in lines(place, name, manifest, folder) if line.sha256 is not None)
+        every = (line for line in lines(place, name, manifest, folder) if line.sha256 is not None)
+        kept = (line for line in every if not line.key.startswith(slices.PREFIX))
         for fault in side_by_side(lambda line: _of_blob(blobs, line), kept):
             watch.advance(1)
             if fault:

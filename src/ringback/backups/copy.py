@@ -14,12 +14,16 @@ from pathlib import Path
 from sqlalchemy import Table
 
 from ringback.backups.postgres import FrozenPostgres, Loading
-from ringback.backups.rows import Watch, count, rows_of, select, tables
+from ringback.backups.rows import LOT, Watch, count, rows_of, select, tables
 from ringback.backups.sqlite import FrozenSqlite
 from ringback.errors import UsageError
 from ringback.store import migrate
 from ringback.store.database import Row
 from ringback.store.ids import skip_to
+from ringback.store.slices import COLUMNS, Slice
+from ringback.store.slices.postgres import make
+from ringback.store.slices.postgres import table as table_of
+from ringback.store.slices.sqlite import SqliteSlices
 from ringback.store.sqlite import connect
 
 
@@ -43,7 +47,33 @@ def copy(path: Path, url: str, watch: Watch) -> dict[str, int]:
         watch.step("comparison", sum(n.values()))
         for table, columns in known.items():
             _compare(source, target.frozen, table, columns, watch)
-        return {table.name: rows for table, rows in n.items()}
+        packets = _copy_slices(SqliteSlices(path), target, watch)
+        return {table.name: rows for table, rows in n.items()} | ({"captured packets": packets} if packets else {})
+
+
+def _copy_slices(slices: SqliteSlices, target: Loading, watch: Watch) -> int:
+    """Each copied and compared; returns how many packets there are."""
+    found = slices.listed()
+    watch.step("captured packets", sum(each.size for each in found))
+    n = 0
+    for each in found:
+        name = table_of(each.customer_id, each.day)
+        make(target.db.connection, name)
+        with slices.packets(each.customer_id, each.day, LOT) as lots:
+            for lot in lots:
+                target.db.load(name, COLUMNS, lot)
+                n += len(lot)
+        _compare_slice(slices, target.frozen, each, name)
+        watch.advance(each.size)
+    return n
+
+
+def _compare_slice(slices: SqliteSlices, target: FrozenPostgres, one: Slice, name: str) -> None:
+    nothing: list[Row] = []
+    theirs = target.lots(f"SELECT {', '.join(COLUMNS)} FROM {name} ORDER BY id")
+    with slices.packets(one.customer_id, one.day, LOT) as ours:
+        if any(list(map(tuple, some)) != others for some, others in zip_longest(ours, theirs, fillvalue=nothing)):
+            raise UsageError(f"{name}: captured packets are not the same in the copy; nothing was kept of it.")
 
 
 @contextmanager

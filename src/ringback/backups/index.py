@@ -53,6 +53,15 @@ class Index:
         rows = ((each.key, each.size, _text(each.modified_at)) for each in blobs)
         self._add("INSERT OR REPLACE INTO there VALUES (?, ?, ?)", rows)
 
+    def known(self, key: str, modified: str) -> Listed | None:
+        """The line of the newest snapshot, when that is of then and the backup has the blob."""
+        sql = """
+            SELECT known.size, known.sha256 FROM known JOIN kept ON kept.sha256 = known.sha256 AND kept.size = known.size
+            WHERE key = ? AND modified = ?
+        """
+        row = self._connection.execute(sql, (key, modified)).fetchone()
+        return None if row is None else Listed(key, row[0], row[1], modified)
+
     def add_known(self, lines: Iterable[Listed]) -> None:
         rows = ((each.key, each.size, each.modified, each.sha256) for each in lines if each.sha256)
         self._add("INSERT OR REPLACE INTO known VALUES (?, ?, ?, ?)", rows)

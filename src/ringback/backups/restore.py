@@ -5,12 +5,13 @@ found before that step. A restore that was killed is run again; what it has copi
 """
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ringback.backups import postgres, sqlite
+from ringback.backups import postgres, slices, sqlite
 from ringback.backups.index import Listed
 from ringback.backups.manifest import BackupBroken, Manifest
 from ringback.backups.place import Place, blob_key, scratch
@@ -21,7 +22,10 @@ from ringback.blobs import BlobMissing, Blobs, sync_folder
 from ringback.errors import UsageError
 from ringback.store import migrate
 from ringback.store.engines import POSTGRES, sqlite_path
+from ringback.store.slices.sqlite import folder_of
 from ringback.store.sqlite import connect
+
+_RESTORING = "restoring"
 
 
 @dataclass(slots=True)
@@ -82,7 +86,14 @@ class _SqliteTarget:
 
     def prepare(self) -> None:
         """UsageError unless nothing is there: a log of another database would be played into this one."""
-        for path in (self._path, *(self._path.with_name(self._path.name + end) for end in ("-wal", "-journal"))):
+        folder = folder_of(self._path)
+        if (folder / _RESTORING).exists():
+            shutil.rmtree(folder)
+        for path in (
+            self._path,
+            folder,
+            *(self._path.with_name(self._path.name + end) for end in ("-wal", "-journal")),
+        ):
             if path.exists():
                 raise UsageError(
                     f"There is {path} already, and nothing is ever overwritten: move it away, or restore with the"
@@ -102,11 +113,19 @@ class _SqliteTarget:
         sqlite.unpack(packed, rows)
         settle(str(rows))
         connect(rows).close()  # as servers have it: WAL
+        self._put_slices(folder_of(rows))
         try:
             os.link(rows, self._path)
         except FileExistsError:
             raise UsageError(f"Meanwhile somebody made {self._path}; it was left as it is.") from None
         sync_folder(self._path.parent)
+        (folder_of(self._path) / _RESTORING).unlink(missing_ok=True)
+
+    def _put_slices(self, folder: Path) -> None:
+        """Marked until the database is there too."""
+        if folder.exists():
+            (folder / _RESTORING).touch()
+            folder.rename(folder_of(self._path))
 
 
 class _PostgresTarget:
@@ -145,13 +164,28 @@ def _blobs(place: Place, blobs: Blobs, folder: Path, watch: Watch, summary: Summ
     """Copies what is not there yet. UsageError when another blob has a key that is needed."""
 
     def put(line: Listed) -> tuple[str, bool | None]:
-        return line.key, _put(place, blobs, folder, line)
+        is_slice = line.key.startswith(slices.PREFIX)
+        return line.key, _put_slice(place, folder, line) if is_slice else _put(place, blobs, folder, line)
 
     watch.step("audio", summary.manifest.blobs + summary.manifest.missing)
     for key, is_new in side_by_side(put, lines(place, summary.name, summary.manifest, folder)):
         watch.advance(1)
         summary.copied += is_new is True
         summary.lost += [key] if is_new is None else []
+
+
+def _put_slice(place: Place, folder: Path, line: Listed) -> bool | None:
+    """Beside the rows, which are put in place with it."""
+    if line.sha256 is None:
+        return None
+    try:
+        with Fetched(place.blobs, blob_key(line.sha256), folder) as copy:
+            if copy.sha256 != line.sha256:
+                return None
+            slices.put_back(folder / sqlite.ROWS, line, copy.path)
+            return True
+    except BlobMissing:
+        return None
 
 
 def _put(place: Place, blobs: Blobs, folder: Path, line: Listed) -> bool | None:

@@ -5,11 +5,13 @@ from hashlib import sha256
 from typing import Protocol
 
 import msgspec
-from sqlalchemy import Table
+from sqlalchemy import BigInteger, Column, MetaData, Table
 
 from ringback.backups.manifest import Tally
 from ringback.store import schema
 from ringback.store.database import Row
+from ringback.store.slices import COLUMNS
+from ringback.store.slices.postgres import TABLE
 
 LOT = 1_000
 _COLUMNS = {
@@ -54,7 +56,14 @@ def tables(frozen: Frozen) -> Mapping[Table, list[str]]:
         table: [column for column in schema.columns(table) if (table.name, column) in there]
         for table in schema.metadata.sorted_tables
     }
+    known |= {_slice(name): list(COLUMNS) for name in sorted({table for table, _ in there}) if TABLE.fullmatch(name)}
     return {table: columns for table, columns in known.items() if columns and table.name not in _ENGINES_OWN}
+
+
+def _slice(name: str) -> Table:
+    """A PostgreSQL table of captured packets."""
+    key = Column("id", BigInteger, primary_key=True)
+    return Table(name, MetaData(), key, *(Column(each, BigInteger) for each in COLUMNS))
 
 
 def select(table: Table, columns: list[str]) -> str:

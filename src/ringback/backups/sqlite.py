@@ -19,7 +19,8 @@ from ringback.backups.rows import LOT, Watch
 from ringback.store.database import Row
 from ringback.store.sqlite import connect
 
-NAME = "rows.db.gz"
+ROWS = "rows.db"
+NAME = f"{ROWS}.gz"
 TOOL = f"SQLite {sqlite3.sqlite_version}"
 _STEP_PAGES = 10_000
 _PIECE = 1 << 20
@@ -47,7 +48,7 @@ class FrozenSqlite:
 @contextmanager
 def frozen(path: Path, folder: Path, watch: Watch) -> Iterator[FrozenSqlite]:
     """A copy of the database in `folder`, to be read while it is compressed."""
-    copy = folder / "rows.db"
+    copy = folder / ROWS
     _copied(path, copy, watch)
     with ThreadPoolExecutor(1) as pool, opened(copy) as connection:
         yield FrozenSqlite(connection, pool.submit(_packed, copy, folder / NAME))

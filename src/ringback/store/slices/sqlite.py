@@ -62,6 +62,7 @@ class _File:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.connection = connected(path)
+        self.connection.execute("PRAGMA journal_mode = WAL")  # also one that was restored
         for setting in ("synchronous = FULL", f"wal_autocheckpoint = {LOG_PAGES}", f"cache_size = -{CACHE_KIB}"):
             self.connection.execute(f"PRAGMA {setting}")
         self.connection.execute("PRAGMA secure_delete = ON")
@@ -81,6 +82,7 @@ class _File:
 
     def unsettled(self) -> list[int]:
         """The calls of what is pending, which is taken for that of the transaction under way."""
+        self._forget()
         self.added += [row[0] for row in self.connection.execute("SELECT id FROM pending")]
         return [row[0] for row in self.connection.execute(_UNSETTLED)]
 
