@@ -2,6 +2,8 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,8 @@ import pytest
 from sqlalchemy import Text
 
 from ringback.blobs import BlobsUnavailable
-from ringback.jobs import queue
+from ringback.calls.persons import Person
+from ringback.jobs import erase, queue
 from ringback.jobs.kinds import UNTIL_DONE
 from ringback.store import messages, rows, schema, traces
 from ringback.store.slices import day_of
@@ -188,6 +191,37 @@ def test_what_is_held_stays_and_is_said(api: Api) -> None:
     api.admin.delete(f"/holds/{hold}")
     assert asked(api, number=BOB)["state"] == "done"
     assert api.admin.get(f"/cdrs/{mine}").status == 404
+
+
+class Conflicts:
+    """A database of which every transaction has to be run again."""
+
+    class _Conflict(Exception):
+        pass
+
+    def __init__(self, database: Any) -> None:
+        self._database = database
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._database, name)
+
+    def write(self, work: Any, **how: Any) -> Any:
+        def fails(db: Any) -> None:
+            work(db)
+            raise self._Conflict
+
+        with suppress(self._Conflict):
+            self._database.write(fails, **how)
+        return self._database.write(work, **how)
+
+
+def test_what_is_held_is_counted_once_however_often_a_transaction_is_run(api: Api) -> None:
+    (mine,) = added(api, call(AT, src=BOB))
+    placed(api, "cdrs", mine)
+    erasure = api.admin.post("/erasures", {"number": BOB}).data["id"]
+    services: Any = replace(api.services, database=Conflicts(api.services.database))
+    erase.erase(services, api.acme, erasure, Person("number", BOB))
+    assert api.admin.get(f"/erasures/{erasure}").data["certificate"]["held"] == {"cdrs": 1}
 
 
 def test_a_message_that_is_held_keeps_its_chat(api: Api) -> None:

@@ -104,13 +104,13 @@ class _Erasure:
     def _through_slice(self, one: Slice) -> int:
         """How many packets went."""
         lots = traces.packets_with(self._database, one, self._someone)
-        return sum(self._database.write(partial(self._packets, day=one.day, found=lot)) for lot in lots)
+        return sum(self._written(partial(self._packets, day=one.day, found=lot)) for lot in lots)
 
-    def _packets(self, db: Db, day: int, found: Sequence[slices.Row]) -> int:
+    def _packets(self, db: Db, held: Counter[str], day: int, found: Sequence[slices.Row]) -> int:
         db.slices.begin(self._customer_id)
         free = traces.packets_free_of_holds(db, self._customer_id, day, found)
         db.slices.remove_packets(self._customer_id, day, [(row.call, row.digest) for row in free])
-        self._held["packets"] += len(found) - len(free)
+        held["packets"] += len(found) - len(free)
         self._count(db, "removed", {"packets": len(free)})
         return len(free)
 
@@ -118,32 +118,43 @@ class _Erasure:
         """How many rows went or changed."""
         done = 0
         for owned, mentioned in traces.lots_with(self._database, self._customer_id, trace, self._someone):
-            done += self._database.write(partial(self._lot, trace=trace, owned=owned, mentioned=mentioned))
+            done += self._written(partial(self._lot, trace=trace, owned=owned, mentioned=mentioned))
         return done
 
-    def _lot(self, db: Db, trace: Trace, owned: Sequence[int], mentioned: Sequence[int]) -> int:
-        removed = self._remove(db, trace.table, owned)
-        free = self._free(db, trace.table, mentioned)
+    def _written(self, work: Callable[[Db, Counter[str]], int]) -> int:
+        """What `work` does in a transaction. What it counts as held is counted once, however often it is run."""
+
+        def counted(db: Db) -> tuple[int, Counter[str]]:
+            held: Counter[str] = Counter()
+            return work(db, held), held
+
+        done, held = self._database.write(counted)
+        self._held.update(held)
+        return done
+
+    def _lot(self, db: Db, held: Counter[str], trace: Trace, owned: Sequence[int], mentioned: Sequence[int]) -> int:
+        removed = self._remove(db, held, trace.table, owned)
+        free = self._free(db, held, trace.table, mentioned)
         redacted = traces.redact(db, self._customer_id, trace, free, self._someone) if free else 0
         self._count(db, "redacted", {trace.table.name: redacted})
         return removed + redacted
 
-    def _remove(self, db: Db, table: Table, ids: Sequence[int]) -> int:
+    def _remove(self, db: Db, held: Counter[str], table: Table, ids: Sequence[int]) -> int:
         """Takes rows away with what hangs on them, but for what is held."""
-        free = self._free(db, table, ids)
+        free = self._free(db, held, table, ids)
         if not free:
             return 0
         if table is schema.cdrs:
             for name, hanging in traces.hanging_on_cdrs(db, self._customer_id, free).items():
-                self._remove(db, schema.metadata.tables[name], hanging)
+                self._remove(db, held, schema.metadata.tables[name], hanging)
         _TAKE.get(table.name, partial(_plainly, table))(db, self._customer_id, free)
         self._count(db, "removed", {table.name: len(free)})
         return len(free)
 
-    def _free(self, db: Db, table: Table, ids: Sequence[int]) -> list[int]:
+    def _free(self, db: Db, held: Counter[str], table: Table, ids: Sequence[int]) -> list[int]:
         """Those of the rows that no hold keeps; the others are counted as held."""
         free = traces.free_of_holds(db, self._customer_id, table, ids)
-        self._held[table.name] += len(ids) - len(free)
+        held[table.name] += len(ids) - len(free)
         return free
 
     def _count(self, db: Db, what: str, numbers: Mapping[str, int]) -> None:
