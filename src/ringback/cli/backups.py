@@ -122,7 +122,7 @@ def restore(
     place = Place(where)
     name = place.chosen(snapshot)
     given = (found.database_url(), _blobs(found), _elsewhere(found))
-    with steps() as watch, place.used(given[2]):
+    with steps() as watch:
         settle = partial(_settled, found, place.tombstones(), watch)
         done = restoring.restore(place, name, *given, watch, accept_loss=accept_loss, settle=settle)
     _tell(name, done.manifest)
