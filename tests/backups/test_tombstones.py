@@ -53,6 +53,13 @@ def test_a_person_who_was_forgotten_does_not_come_back(acme: Installation, setti
     assert select(acme.target, "SELECT state, kind, user_name FROM erasures") == [("done", "number", "restore")]
     assert len(list((elsewhere / "blobs").rglob("*.mp3"))) == 1
     assert ringback(restored, "doctor").returncode == 0
+    said = (
+        "1 person was forgotten again by a restore: 1 cdrs removed, 1 monitors removed, 1 cdrs redacted."
+        " Their records differ from the snapshot."
+    )
+    assert said in result.stdout
+    compared = ringback(restored, "doctor", "verify", "--against", acme.where, "--snapshot", first)
+    assert (compared.returncode, compared.stdout.splitlines()[-2]) == (1, said)
 
 
 def test_a_snapshot_is_not_complete_before_its_tombstones_are_there(

@@ -12,6 +12,7 @@ import typer
 from ringback import resources  # noqa: F401 -- legal holds are read with its lists
 from ringback.backups import backup as saving
 from ringback.backups import copy as copying
+from ringback.backups import forgotten
 from ringback.backups import restore as restoring
 from ringback.backups.compare import differences
 from ringback.backups.manifest import Manifest
@@ -130,6 +131,7 @@ def restore(
         console.out.print(f"restored without {len(done.lost)} audio files that the snapshot does not have:")
         for key in done.lost:
             console.out.print(f"  {key}", markup=False)
+    _tell_forgotten(found.database_url())
     console.out.print("restored; `ringback doctor verify --against` compares, `ringback serve` starts")
 
 
@@ -192,6 +194,8 @@ def verify_installation(
         given = (found.database_url(), _blobs(found), _elsewhere(found))
         with place.used(given[2]):
             told = _told(differences(place, name, *given, watch))
+    if told:
+        _tell_forgotten(found.database_url())
     console.out.print(f"{told or 'no'} difference{'s' if told > 1 else ''} to {name}", markup=False)
     if told:
         raise typer.Exit(1)
@@ -204,6 +208,12 @@ def _verified(place: Place, name: str, found: Settings) -> None:
         console.out.print(f"{name} is damaged: {faults} fault{'s' if faults > 1 else ''}", markup=False)
         raise typer.Exit(1)
     console.out.print(f"{name} is sound: every file was read back", markup=False)
+
+
+def _tell_forgotten(url: str) -> None:
+    sentence = forgotten.again(url)
+    if sentence is not None:
+        console.out.print(f"{sentence} Their records differ from the snapshot.", markup=False)
 
 
 def _told(sentences: Iterable[str]) -> int:

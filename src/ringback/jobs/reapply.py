@@ -15,8 +15,6 @@ from ringback.store.database import Database, Db
 from ringback.store.tombstones import Tombstone
 from ringback.store.traces import TRACES
 
-BY = "restore"
-
 Seen = Callable[[int], None]
 """Told of so many more rows that were looked at."""
 
@@ -92,7 +90,7 @@ def _noted(db: Db, customer_id: int, tombstone: Tombstone, now: int) -> int:
     """The erasure as it was, under the key that made its fingerprint: without it nobody would be known again."""
     server_secrets.keep(db, tombstones.SECRET, tombstone.key)
     row = {"kind": tombstone.kind, "fingerprint": tombstone.fingerprint, "state": erase.WAITING}
-    return rows.insert(db, schema.erasures, customer_id, [{**row, "user_name": BY, "created_at": now}])[0]
+    return rows.insert(db, schema.erasures, customer_id, [{**row, "user_name": tombstones.BY, "created_at": now}])[0]
 
 
 def _drop_blobs_now(services: Services, customer_id: int) -> None:

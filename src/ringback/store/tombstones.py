@@ -8,6 +8,8 @@ from ringback.store import server_secrets
 from ringback.store.database import Database
 
 SECRET = "erasures"  # noqa: S105 -- the name of it
+BY = "restore"
+"""Who asked for an erasure that a restore did again."""
 
 
 class Tombstone(msgspec.Struct, frozen=True):
