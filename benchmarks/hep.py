@@ -19,7 +19,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from ringback import app, first_login
+from ringback import first_login
+from ringback.opening import open_services
 from ringback.settings import Settings
 from ringback.store.slices.sqlite import SqliteSlices, connected
 
@@ -102,7 +103,7 @@ def _ours(folder: Path, frames: Sequence[bytes]) -> tuple[float, float]:
 
 
 def _customer(data_dir: str) -> int:
-    services = app.open_services(Settings(data_dir=data_dir))
+    services = open_services(Settings(data_dir=data_dir))
     named = {"customer": "Bench", "cc": "GB", "currency_iso": "GBP", "email": "bench@example.com"}
     made = first_login.create(services, password="not needed here", **named)
     services.database.close()
