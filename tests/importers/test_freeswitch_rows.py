@@ -74,6 +74,16 @@ def test_a_second_leg_names_the_first_and_tells_of_the_far_end() -> None:
     assert not row(freeswitch.second(called="07700900123", dialled="600")).repeats
 
 
+@pytest.mark.parametrize(
+    ("link", "repeats"), [("originating_leg_uuid", True), ("originator", True), ("signal_bond", False)]
+)
+def test_a_far_leg_that_does_not_say_what_was_dialled_is_not_charged_again(link: str, repeats: bool) -> None:
+    document = freeswitch.document(freeswitch.B, direction="outbound", last_app=None)
+    document["variables"][link] = freeswitch.A
+    found = row(document)
+    assert (found.linked_id, found.second_leg, found.repeats) == (freeswitch.A, True, repeats)
+
+
 def test_before_1_4_callflow_was_an_object() -> None:
     document = freeswitch.document()
     document["callflow"] = document["callflow"][0]

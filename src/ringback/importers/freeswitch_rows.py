@@ -22,6 +22,7 @@ Leg = Mapping[str, str]
 
 Ours: `originator_uuid`, `originator_username`, `originator_destination` are of the first leg as the second one tells it."""
 
+_ORIGINATOR = ("originating_leg_uuid", "originator_uuid", "originator")
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _WHOLE = re.compile(r"(-?)(\d{1,16})(?:\.\d*)?", re.ASCII)
 
@@ -145,8 +146,14 @@ class Reader:
             dst_ua=agent if second else None,
             dst_codec=codec if second else None,
             second_leg=second,
-            repeats=second and dst is not None and dst == self._party(leg.get("originator_destination", "")),
+            repeats=second and dst is not None and dst == self._dialled(leg, dst),
         )
+
+    def _dialled(self, leg: Leg, otherwise: str) -> str | None:
+        """What the first leg called. A second leg that names that one, and no more of it, went there too, so that no call is
+        charged twice; a mere partner may be the second one."""
+        told = leg.get("originator_destination", "")
+        return otherwise if not told and _first(leg, *_ORIGINATOR) else self._party(told)
 
     def _party(self, text: str) -> str | None:
         return party(text, self._country, self._prefix)
@@ -196,7 +203,7 @@ def _seconds(leg: Leg, name: str, otherwise: int, warnings: list[str]) -> int:
 
 def _linked(leg: Leg) -> str | None:
     """The leg that this one was originated for. Where no variable says it, an outbound leg's partner is."""
-    linked = _first(leg, "originating_leg_uuid", "originator_uuid", "originator")
+    linked = _first(leg, *_ORIGINATOR)
     if linked is None and leg.get("direction") == "outbound":
         linked = leg.get("signal_bond") or None
     return None if linked == leg.get("uuid") else linked
