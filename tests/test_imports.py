@@ -39,13 +39,14 @@ _ROOMS = {
     "services": "settings blobs store identity.idle",
     "jobs": "errors calls record metrics blobs media store services",
     "identity": "errors rest.access mail store services identity.idle jobs",
-    "connectors": "calls",
+    "connectors.asterisk.cel": "calls",  # what files hold, too
+    "connectors": "errors calls connectors.asterisk.cel connectors.settings store services importers",
     # the API
     "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
     "resources": "errors calls sip record query rest.access blobs mail media store services jobs identity rest",
     "backups": "errors record blobs store",
     "collect": "errors sip settings metrics store services",
-    "importers": "errors calls sip media store services jobs record rest resources",
+    "importers": "errors calls connectors.asterisk.cel sip media store services jobs record rest resources",
     "pages": "errors settings metrics store jobs rest resources",
     "demo": "calls record store services jobs identity rest resources importers",
     # the process
@@ -53,7 +54,7 @@ _ROOMS = {
     "first_login": "store services identity",
     "doctor": "errors settings blobs mail store services jobs",
     "opening": "errors settings blobs store identity.idle services",
-    "app": "errors metrics collect services jobs identity rest resources pages jobs.kinds",
+    "app": "errors metrics collect connectors services jobs identity rest resources pages jobs.kinds",
     "protocol": "rest",
     "server": "errors settings app protocol",
     "cli": "errors calls record rest.access settings logs blobs store services jobs identity rest resources importers"
@@ -96,7 +97,7 @@ LIBRARIES: Mapping[str, set[str]] = {
         "demo",
         "backups",
     },
-    "structlog": {"logs", "app", "server", "collect", "jobs.retain", "jobs.worker", "rest.machine"},
+    "structlog": {"logs", "app", "server", "collect", "connectors", "jobs.retain", "jobs.worker", "rest.machine"},
 }
 """Who may import what is not ours, and not Python's."""
 

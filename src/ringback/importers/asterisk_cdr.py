@@ -8,6 +8,8 @@ from ringback.importers.importer import Importer, Options, Progress, Summary, wa
 from ringback.services import Services
 
 SOURCE = "asterisk"
+ALSO = "asterisk-cel"
+"""What tells the same calls (`ledger_rows.SOURCE`)."""
 
 HELP = (
     "Asterisk's cdr-csv/Master.csv, a CSV of cdr_custom (with --columns clid,src,dst,…; Asterisk's sample needs none), or a "
@@ -22,7 +24,7 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
             rows = asterisk_rows.parse(file, options)
         except ValueError as error:
             raise UsageError(f"This cannot be read so: {error}.") from None
-        call_rows.take(services, customer_id, SOURCE, rows, options, summary)
+        call_rows.take(services, customer_id, SOURCE, rows, options, summary, told_also_by=ALSO)
     return summary
 
 
@@ -31,7 +33,7 @@ def run_url(services: Services, customer_id: int, url: str, options: Options, pr
         raise UsageError("--columns is for files: a table names its columns.")
     summary = options.summary()
     with asterisk_tables.opened(url, options, progress) as rows:
-        call_rows.take(services, customer_id, SOURCE, rows, options, summary)
+        call_rows.take(services, customer_id, SOURCE, rows, options, summary, told_also_by=ALSO)
     return summary
 
 

@@ -34,7 +34,9 @@ class CallRow(NamedTuple):
     `dst` are E.164 digits where they are such a number, else the text. `billsec` and `answered_at` are the PBX's words
     also where `disposition` is RINGING: it answered itself (menu, queue) and nobody else did. `context` is the API's.
     `human`: somebody talked, not the PBX alone. `second_leg`: the far side of a call whose near side has a row of its own;
-    `repeats`: and which went to the same number, so that it is not charged twice.
+    `repeats`: and which went to the same number, so that it is not charged twice. `parent`: the key of the row that it came from,
+    where that is known; else the root. `payer`: the endpoint on whose account it goes, where the source did not ask for it.
+    `live_id`: under which it was shown while it was up.
     """
 
     line_no: int
@@ -64,6 +66,9 @@ class CallRow(NamedTuple):
     dst_codec: str | None = None
     second_leg: bool = False
     repeats: bool = False
+    parent: str | None = None
+    payer: str | None = None
+    live_id: int | None = None
 
 
 @lru_cache(maxsize=32_768)
@@ -99,10 +104,13 @@ def direction(row: CallRow, extensions: Mapping[str, int]) -> Direction:
 
     From a user it is outbound, and internal when it reaches a user too. From elsewhere it is inbound, and missed when
     no human answered: nobody did, the mailbox did, or the PBX did (a menu, a queue that was left). A second leg to a user
-    is that user's inbound call, also from a colleague.
+    is that user's inbound call, also from a colleague. What somebody sent on to the outside is that one's outbound call.
     """
     src_user_id = _user(extensions, row.src_endpoint, row.src)
     dst_user_id = _user(extensions, row.dst_endpoint, row.dst)
+    payer_id = extensions.get(row.payer) if row.payer else None
+    if payer_id is not None and dst_user_id is None and row.dst_endpoint is not None:
+        return Direction("O", "out", row.context, payer_id, src_user_id, None)
     internal = src_user_id is not None and dst_user_id is not None and row.context == "PSTN_CALL"
     context = "USER_LOCAL" if internal else row.context
     if src_user_id is None or (row.second_leg and dst_user_id is not None):
@@ -123,9 +131,13 @@ def take(
     found: Iterable[CallRow | Refused | Refusal],
     options: Options,
     summary: Summary,
+    told_also_by: str | None = None,
 ) -> None:
-    """Stores all rows. `source`: what tells keys of one system from those of another, such as `asterisk`."""
-    store = _Store(services, customer_id, options.country)
+    """Stores all rows. `source`: what tells keys of one system from those of another, such as `asterisk`.
+
+    `told_also_by`: another source of the same calls. What that one has brought is known: none comes in twice.
+    """
+    store = _Store(services, customer_id, options.country, told_also_by)
     left = iter(found)
     with uncollected():
         while lot := list(islice(left, BATCH)):
@@ -163,8 +175,8 @@ def _usable(lot: Sequence[CallRow | Refused | Refusal], summary: Summary) -> Ite
 class _Store:
     """Who is who and what calls cost, read once for a run."""
 
-    def __init__(self, services: Services, customer_id: int, country: str | None) -> None:
-        self._services, self._customer_id = services, customer_id
+    def __init__(self, services: Services, customer_id: int, country: str | None, told_also_by: str | None) -> None:
+        self._services, self._customer_id, self._told_also_by = services, customer_id, told_also_by
         self._who, self._deck = services.database.read(
             lambda db: (parties(db, customer_id, country), rates.deck(db, customer_id))
         )
@@ -175,9 +187,11 @@ class _Store:
 
     def _put(self, db: Db, calls: Mapping[str, CallRow]) -> int:
         fresh = _unknown(db, self._customer_id, calls)
+        if fresh and self._told_also_by is not None:
+            fresh = _not_told_by(db, self._customer_id, self._told_also_by, fresh)
         if fresh:
             placed = _placed(db, self._customer_id, fresh)
-            full = [{**_columns(row, self._who), **place} for row, place in zip(fresh.values(), placed, strict=True)]
+            full = [{**columns(row, self._who), **place} for row, place in zip(fresh.values(), placed, strict=True)]
             rated = billing.rated(self._deck, full)
             ids = cdrs.insert(db, self._customer_id, rated)
             _rehang(db, self._customer_id, {cdr["uniqueid"]: cdr["root_live_id"] for cdr in full})
@@ -191,6 +205,20 @@ def _unknown(db: Db, customer_id: int, calls: Mapping[str, CallRow]) -> dict[str
     return {key: row for key, row in calls.items() if key not in known} if known else dict(calls)
 
 
+def _not_told_by(db: Db, customer_id: int, source: str, calls: Mapping[str, CallRow]) -> dict[str, CallRow]:
+    """Without the calls of which another source has brought some leg."""
+    legs = sorted({leg for row in calls.values() for leg in (row.uniqueid, row.linked_id) if leg is not None})
+    sql = f"""
+        SELECT DISTINCT uniqueid FROM cdrs
+        WHERE customer_id = :customer AND {db.among("uniqueid", "legs")} AND source_key LIKE :keys
+    """
+    told = {row[0] for row in db.all(sql, {"customer": customer_id, "legs": legs, "keys": f"{source}:%"})}
+    if not told:
+        return dict(calls)
+    gone = {_call(row) for row in calls.values() if row.uniqueid in told or row.linked_id in told}
+    return {key: row for key, row in calls.items() if _call(row) not in gone}
+
+
 # -- the tree of a call
 
 
@@ -202,11 +230,13 @@ class _Hop(NamedTuple):
 def _placed(db: Db, customer_id: int, fresh: Mapping[str, CallRow]) -> list[dict[str, Any]]:
     """The key of each row and its place in the tree of its call. `linkedid` is kept only where the leg that it names is
     not there yet."""
-    hops = [_Hop(live_id, row) for live_id, row in zip(db.new_ids("live", len(fresh)), fresh.values(), strict=True)]
+    ids = iter(db.new_ids("live", sum(row.live_id is None for row in fresh.values())))
+    hops = [_Hop(next(ids) if row.live_id is None else row.live_id, row) for row in fresh.values()]
     firsts = _firsts(hops)
     calls = {call for row in fresh.values() if (call := _call(row)) is not None}
     roots = _stored(db, customer_id, "uniqueid", calls)
     headless = calls - roots.keys() - firsts.keys()
+    parents = _parents(db, customer_id, dict(zip(fresh, hops, strict=True)))
     roots |= _stored(db, customer_id, "linkedid", headless)
     placed = []
     for key, hop in zip(fresh, hops, strict=True):
@@ -216,11 +246,23 @@ def _placed(db: Db, customer_id: int, fresh: Mapping[str, CallRow]) -> list[dict
                 "source_key": key,
                 "live_id": hop.live_id,
                 "root_live_id": root,
-                "parent_live_id": None if root == hop.live_id else root,
+                "parent_live_id": None if root == hop.live_id else parents.get(key, root),
                 "linkedid": linked_id if linked_id in headless else None,
             }
         )
     return placed
+
+
+def _parents(db: Db, customer_id: int, hops: Mapping[str, _Hop]) -> dict[str, int]:
+    """The live ids of the rows that rows came from, of those that say so, by their own keys."""
+    wanted = {
+        key: key.removesuffix(hop.row.key) + hop.row.parent for key, hop in hops.items() if hop.row.parent is not None
+    }
+    elsewhere = sorted(set(wanted.values()) - hops.keys())
+    sql = f"SELECT source_key, live_id FROM cdrs WHERE customer_id = :customer AND {db.among('source_key', 'keys')}"
+    known: dict[str, int] = dict(db.all(sql, {"customer": customer_id, "keys": elsewhere})) if elsewhere else {}
+    known |= {key: hop.live_id for key, hop in hops.items()}
+    return {key: known[parent] for key, parent in wanted.items() if parent in known}
 
 
 def _call(row: CallRow) -> str | None:
@@ -288,7 +330,8 @@ def _move(db: Db, customer_id: int, old: int, new: int) -> None:
 # -- the columns of a CDR
 
 
-def _columns(row: CallRow, who: Parties) -> dict[str, Any]:
+def columns(row: CallRow, who: Parties) -> dict[str, Any]:
+    """Without its place among others."""
     was = direction(row, who.extensions)
     src_id, src_name = _source(row, was, who)
     dst_id, dst_name = _destination(row, was, who)

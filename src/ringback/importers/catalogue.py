@@ -1,6 +1,7 @@
 """`IMPORTERS`: every kind of file that comes in, one line a kind. Importing it imports all of them."""
 
 from ringback.importers.asterisk_cdr import ASTERISK_CDR
+from ringback.importers.asterisk_cel import ASTERISK_CEL
 from ringback.importers.cdrs import CDRS
 from ringback.importers.contacts import CONTACTS
 from ringback.importers.ddis import DDIS
@@ -16,6 +17,7 @@ IMPORTERS = {
     importer.kind: importer
     for importer in (
         ASTERISK_CDR,
+        ASTERISK_CEL,
         FREESWITCH_CDR,
         CDRS,
         RECORDINGS,

@@ -1,0 +1,65 @@
+"""Calls of the ledger as rows for `call_rows.take`."""
+
+from collections.abc import Iterator
+
+from ringback.calls.ledger import Call, Hop, Party, hops
+from ringback.importers.call_rows import CallRow, party
+from ringback.importers.importer import Options
+from ringback.sip.causes import Q850
+
+SOURCE = "asterisk-cel"
+"""The same for whatever tells an Asterisk's channel events, so that a call that came by two ways is one."""
+_LONGEST_S = 2**31 - 1
+_LONGEST_ID = 200
+
+
+def rows(call: Call, options: Options, line_no: int = 0) -> Iterator[CallRow]:
+    """One a hop, the root first, each below the one that it came from."""
+    for hop in hops(call):
+        yield _row(hop, options, line_no)
+
+
+def _row(hop: Hop, options: Options, line_no: int) -> CallRow:
+    started_at = hop.started_us // 1_000_000
+    src, dst = hop.src, hop.dst
+    return CallRow(
+        line_no=line_no,
+        key=_short(hop.key),
+        uniqueid=_short(hop.channel),
+        linked_id=_short(hop.linked_id),
+        started_at=started_at,
+        answered_at=None if hop.answered_us is None else hop.answered_us // 1_000_000,
+        ended_at=hop.ended_us // 1_000_000,
+        duration_s=min((hop.ended_us - hop.started_us) // 1_000_000, _LONGEST_S),
+        billsec=min(hop.talk_us // 1_000_000, _LONGEST_S),
+        src=party(src.number, options.country, options.outside_prefix),
+        src_name=src.name or None,
+        dst=party(dst.number, options.country, options.outside_prefix),
+        clid=_clid(src),
+        src_endpoint=src.endpoint or None,
+        dst_endpoint=dst.endpoint or None,
+        disposition=hop.disposition,
+        t_cause=Q850.get(hop.cause, f"Cause {hop.cause}"),
+        context=hop.context,
+        human=hop.human,
+        info=hop.info or None,
+        warnings=(),
+        src_ua=src.user_agent or None,
+        src_codec=src.codec or None,
+        dst_ua=dst.user_agent or None,
+        dst_codec=dst.codec or None,
+        second_leg=hop.is_member,
+        parent=None if hop.parent is None else _short(hop.parent),
+        payer=hop.payer or None,
+    )
+
+
+def _short(text: str) -> str:
+    return text[:_LONGEST_ID]
+
+
+def _clid(src: Party) -> str | None:
+    if src.name:
+        quoted = src.name.replace('"', '\\"')
+        return f'"{quoted}" <{src.number}>'[:255]
+    return src.number or None
