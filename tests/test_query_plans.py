@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from ringback.jobs import drop_blobs
+from ringback.jobs import drop_blobs, queue
+from ringback.jobs.kinds import MAILS
 from ringback.query import parse
 from ringback.resources.history import calltracking, cdrs, conversations, msdrs
 from ringback.store import callbacks, cdr_links, recordings, rows, schema
@@ -102,3 +103,15 @@ if not POSTGRES:
             return explained.walks
 
         assert api.write(work) == []
+
+    @pytest.mark.parametrize(("kinds", "index"), [(None, "state_run_at"), (MAILS, "kind_state_run_at")])
+    def test_the_next_job_is_the_first_of_an_index(api: Api, kinds: Any, index: str) -> None:
+        """However long the backlog is, and whoever asks."""
+
+        def work(db: Db) -> list[str]:
+            asked = [queue._next(condition, kind) for condition, kind in queue._tried(kinds)]
+            return [row[3] for sql in asked for row in db.all(f"EXPLAIN QUERY PLAN {sql}", {"now": 1, "kind": "x"})]
+
+        steps = api.write(work)
+        assert steps
+        assert all(f"INDEX ix_jobs_{index} " in step for step in steps)

@@ -7,7 +7,7 @@ job up again. So work is done in steps that can be repeated. A finished job has 
 
 import json
 import random
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,32 +71,35 @@ _DUE = "state = 'waiting' AND run_at <= :now"
 
 def is_any(db: Db, now: int, kinds: Collection[str] | None = None) -> bool:
     """Whether `claim` would find one. To be asked before, for a claim takes the turn of other writers."""
-    return any(db.all(_next(db, kinds, each), _bound(now, kinds)) for each in (_ORPHANED, _DUE))
+    return any(db.all(_next(each, kind), {"now": now, "kind": kind}) for each, kind in _tried(kinds))
 
 
 def claim(db: Db, now: int, kinds: Collection[str] | None = None) -> Job | None:
     """The next job whose worker has died or that is due, now leased to the caller. `kinds`: of these only; None: of any."""
-    return _claim(db, now, kinds, _ORPHANED) or _claim(db, now, kinds, _DUE)
+    found = (_claim(db, now, kind, condition) for condition, kind in _tried(kinds))
+    return next(filter(None, found), None)
 
 
-def _claim(db: Db, now: int, kinds: Collection[str] | None, condition: str) -> Job | None:
+def _tried(kinds: Collection[str] | None) -> Iterator[tuple[str, str | None]]:
+    """Conditions and kinds, one of each at a time: so each has the order of an index, where several would sort the whole
+    backlog for every job."""
+    for condition in (_ORPHANED, _DUE):
+        yield from ((condition, kind) for kind in ([None] if kinds is None else sorted(kinds)))
+
+
+def _claim(db: Db, now: int, kind: str | None, condition: str) -> Job | None:
     lock = " FOR UPDATE SKIP LOCKED" if db.engine == "postgres" else ""
     sql = f"""
         UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_until = :until
-        WHERE id = ({_next(db, kinds, condition)}{lock}) RETURNING id, customer_id, kind, args, attempts
+        WHERE id = ({_next(condition, kind)}{lock}) RETURNING id, customer_id, kind, args, attempts
     """
-    row = first(db, sql, {**_bound(now, kinds), "until": now + LEASE_S})
+    row = first(db, sql, {"now": now, "kind": kind, "until": now + LEASE_S})
     return None if row is None else Job(row[0], row[1], row[2], json.loads(row[3]), row[4])
 
 
-def _next(db: Db, kinds: Collection[str] | None, condition: str) -> str:
-    """One condition at a time has the order of the index; both at once would sort the whole backlog for every job."""
-    wanted = "" if kinds is None else f"AND {db.among('kind', 'kinds')}"
+def _next(condition: str, kind: str | None) -> str:
+    wanted = "" if kind is None else "AND kind = :kind"
     return f"SELECT id FROM jobs WHERE {condition} {wanted} ORDER BY run_at, id LIMIT 1"
-
-
-def _bound(now: int, kinds: Collection[str] | None) -> Mapping[str, Any]:
-    return {"now": now, "kinds": sorted(kinds or ())}
 
 
 def of_kind(db: Db, customer_id: int, kind: str) -> list[Job]:

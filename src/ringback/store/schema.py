@@ -662,6 +662,7 @@ jobs = Table(
     *_texts("error", "unique_key"),
     UniqueConstraint("customer_id", "kind", "unique_key"),
     Index(None, "state", "run_at"),
+    Index(None, "kind", "state", "run_at"),
 )
 
 server_secrets = Table(

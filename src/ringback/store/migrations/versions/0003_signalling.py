@@ -21,6 +21,7 @@ def upgrade() -> None:
     _leg_keys()
     _shares()
     _registrations()
+    op.create_index(op.f("ix_jobs_kind_state_run_at"), "jobs", ["kind", "state", "run_at"])
     engine_parts.add_sequences(op.get_bind(), {"shares": 1, "registrations": 1})
 
 
