@@ -9,9 +9,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
 from ringback.errors import UsageError
-from ringback.store import migrate
+from ringback.store import captures, migrate
+from ringback.store.engines import open_database
 from ringback.store.schema import SEQUENCES, metadata
 from tests.conftest import POSTGRES
+from tests.packets import stored_in
 
 
 def engine_of(url: str) -> sa.Engine:
@@ -62,6 +64,40 @@ def test_an_older_database_keeps_its_rows(tmp_path: Path, database_url: str) -> 
         assert connection.scalar(sa.text("SELECT name FROM customers")) == "Acme"
         assert connection.scalar(sa.text("SELECT count(*) FROM usergroup_users")) == 1
     engine.dispose()
+
+
+def test_captured_packets_of_an_older_database_move_into_slices(tmp_path: Path, database_url: str) -> None:
+    url = database_url if POSTGRES else str(tmp_path / "old.db")
+    engine = engine_of(url)
+    if POSTGRES:
+        with engine.begin() as connection:
+            connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+            connection.execute(sa.text("CREATE SCHEMA public"))
+    migrate.upgrade(url, "0001")
+    at = 1_795_341_600  # 2026-11-22 10:00 UTC
+    with engine.begin() as connection:
+        session = "INSERT INTO mediasessions (id, customer_id, call_id, created_at, updated_at, status, duration)"
+        connection.execute(sa.text(f"{session} VALUES (1, 1, 'a', {at}, {at}, 'ENDED', 1)"))
+        columns = (
+            "id, customer_id, call_id, captured_at_us, transport, src_ip, src_port, dst_ip, dst_port, payload, digest"
+        )
+        for n, (call_id, payload) in enumerate((("a", "INVITE \u00ff\u0100"), ("a", "BYE"), ("none", "REGISTER"))):
+            connection.execute(
+                sa.text(
+                    f"INSERT INTO sip_messages ({columns}) VALUES"
+                    f" ({n}, 1, '{call_id}', {at}000001 + {n}, 'UDP', '::1', 1, '::1', 2, :payload, '{n}')"
+                ),
+                {"payload": payload},
+            )
+    engine.dispose()
+    migrate.upgrade(url)
+    database = open_database(url)
+    found = database.read(lambda db: captures.read_packets(db, 1, ["a"]))
+    assert [packet.payload for packet in found["a"]] == [b"INVITE \xff\0", b"BYE"]
+    assert found["a"][0].at_us == at * 10**6 + 1
+    assert [(each.customer_id, each.day) for each in database.slices.listed()] == [(1, 20261122)]
+    assert stored_in(database) == 3
+    database.close()
 
 
 def test_a_newer_schema_is_refused_and_an_older_one_asks_for_the_migration(database_url: str) -> None:
