@@ -1,12 +1,14 @@
 """Captured packets in slices: of one customer and one day, dropped whole; what a crash leaves; what holds keep."""
 
 import random
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ringback import doctor
 from ringback.errors import Unavailable
 from ringback.sip.message import scan
 from ringback.store import signalling, slices
@@ -209,3 +211,11 @@ def test_erased_packets_leave_nothing_on_the_disk(api: Api) -> None:
     if api.services.database.engine == "sqlite":
         folder = folder_of(Path(api.services.settings.database))
         assert all(b"442079460011" not in path.read_bytes() for path in folder.glob("*/*"))
+
+
+def test_doctor_tells_how_many_days_there_are(api: Api) -> None:
+    filled(api, 3, 100)
+    filled(api, 1, 100)
+    rules(api, sip=1)
+    (said,) = [text for _, text in doctor.of_kept(api.services) if ", sip: " in text]
+    assert re.search(r"sip: 2 days, \d+\.\d KiB, the oldest of 2026-11-1\d; kept for 1 day, \d of them go", said), said

@@ -149,10 +149,11 @@ def of_kept(services: Services) -> Iterator[Finding]:
 def _held(rules: Sequence[Kept]) -> str:
     """What there is of one kind of one customer, and each rule that it has."""
     each = rules[0]
-    audio = "" if each.bytes is None else f", {_bytes(each.bytes)} of audio"
+    unit, of_what = ("day", "") if each.is_by_day else ("row", " of audio")
+    size = "" if each.bytes is None else f", {_bytes(each.bytes)}{of_what}"
     since = "" if each.oldest is None else f", the oldest of {_date(each.oldest)}"
     told = "; ".join(_rule(rule) for rule in rules if rule.limit is not None) or "kept for ever"
-    return f"customer {each.customer_id}, {each.name}: {amount(each.rows, 'row')}{audio}{since}; {told}"
+    return f"customer {each.customer_id}, {each.name}: {amount(each.rows, unit)}{size}{since}; {told}"
 
 
 def _overdue(each: Kept) -> Finding:

@@ -25,8 +25,9 @@ class Kept:
     customer_id: int
     name: str
     rows: int
+    """Days of captured packets."""
     bytes: int | None
-    """Of audio; None for what has none."""
+    """Of audio, of captured packets; None for what has none."""
     oldest: int | None
     limit: int | None
     by_size: bool
@@ -35,6 +36,8 @@ class Kept:
     at: int
     overdue: int | None
     """The date of the oldest record that should have gone days ago and that no hold keeps."""
+    is_by_day: bool = False
+    """Whether whole days go."""
 
 
 def kept(services: Services, now: int) -> Iterator[Kept]:
@@ -78,7 +81,7 @@ def _slices(services: Services, customer_id: int, stage: Days, limit: int | None
         going = max(stored - limit, 0) if stage.by_size else len(gone)
         if not stage.by_size and services.database.read(partial(read, now=now - LATE_DAYS * DAY_S)):
             overdue = oldest
-    return Kept(customer_id, stage.name, len(found), stored, oldest, limit, stage.by_size, going, at, overdue)
+    return Kept(customer_id, stage.name, len(found), stored, oldest, limit, stage.by_size, going, at, overdue, True)
 
 
 def _totals(services: Services, customer_id: int, stage: Stage) -> tuple[int, int | None]:
