@@ -10,7 +10,7 @@ from ringback.jobs import drop_blobs, queue
 from ringback.jobs.kinds import MAILS
 from ringback.query import parse
 from ringback.resources.history import calltracking, cdrs, conversations, msdrs
-from ringback.store import callbacks, cdr_links, recordings, rows, schema
+from ringback.store import callbacks, cdr_links, mailbox_calls, recordings, rows, schema
 from ringback.store import cdrs as stored
 from ringback.store.database import Db, Params, Row
 from ringback.store.listing import Listing
@@ -22,6 +22,8 @@ from tests.conftest import POSTGRES
 CUSTOMER = 1
 BOUND = {"customer": CUSTOMER, "me": 1, "parent": 1}
 RECORDING = {"uniqueid": "1.1", "source_key": "s", "blob_key": "k", "timestamp": 1, "duration": 1, "size": 1}
+MESSAGE = {"extension_id": 1, "caller": "1", "origtime": 1, "duration": 1, "size": 1, "folder": "INBOX", "is_new": 1}
+MESSAGE |= {"blob_key": "k", "source_key": "s"}
 _FEW = re.compile(r"callmeback_settings|campaigns")  # tables of which a customer has a handful of rows
 _WALKS = re.compile(r"\(customer_id=\?\)$|^SCAN (?!json_each|cdr_numbers|CONSTANT|page)")
 
@@ -79,6 +81,10 @@ WORK: dict[str, Callable[[Db], object]] = {
     "recordings of calls that came in": lambda db: recordings.link(db, CUSTOMER, ["1.1", "1.2"]),
     "the call of a recording": lambda db: recordings.insert(db, CUSTOMER, RECORDING),
     "the only call between two numbers": lambda db: recordings.between(db, CUSTOMER, "101", "102", 1, 100),
+    "the call of a voice message": lambda db: mailbox_calls.insert(db, CUSTOMER, MESSAGE),
+    "voice messages of calls that came in": lambda db: mailbox_calls.link(
+        db, CUSTOMER, [{"calldate": 1, "duration": 1, "disposition": "VM"}]
+    ),
     "CDRs by ids": lambda db: Lists().some(db, cdrs.ALL, BOUND, [1, 2]),
     "a user's CDRs by ids": lambda db: Lists().some(db, cdrs.OF_USER, BOUND, [1, 2]),
     "recordings of a call": lambda db: db.all(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ringback.store import cdr_links, recordings, rows, schema
+from ringback.store import cdr_links, mailbox_calls, recordings, rows, schema
 from ringback.store.database import Db
 from ringback.store.parties import contact_of, user_of
 
@@ -32,6 +32,7 @@ def insert(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]) -> list[
         db.many(_INDEXED, full)
     cdr_links.link_near(db, customer_id, [cdr["calldate"] for cdr in full])
     recordings.link(db, customer_id, (cdr.get("uniqueid") for cdr in full))
+    mailbox_calls.link(db, customer_id, full)
     _note_last_calls(db, customer_id, full)
     return ids
 

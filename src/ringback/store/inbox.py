@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ringback.store import recordings, rows, schema
+from ringback.store import mailbox_calls, recordings, rows, schema
 from ringback.store.database import Db, first, value
 
 State = Literal["waiting", "broken"]
@@ -111,7 +111,7 @@ def insert(db: Db, customer_id: int, shelf: str, row: Mapping[str, Any]) -> None
     if shelf == "monitors":
         recordings.insert(db, customer_id, row)
     else:
-        rows.insert(db, SHELVES[shelf], customer_id, [row])
+        mailbox_calls.insert(db, customer_id, row)
 
 
 def mark(db: Db, customer_id: int, entry_id: int, state: State, error: str | None) -> None:
