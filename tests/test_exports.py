@@ -430,6 +430,7 @@ KILLED = """
 import os, sys
 from ringback import app
 from ringback.blobs import FolderBlobs
+from ringback.opening import open_services
 from ringback.resources.history import export_files
 from ringback.settings import Settings
 def die(*arguments):
@@ -441,7 +442,7 @@ if sys.argv[3] == "stored":
 else:
     when = lambda *arguments: None
     export_files.csv.cells = die
-services = app.open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
+services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
 app.build(services).workers.run_one()
 """
 

@@ -172,11 +172,12 @@ def test_a_clock_that_goes_back_deletes_nothing_early(api: Api, clock: TestClock
 
 KILLED = """
 import sys
-from ringback import app
+from ringback import resources
 from ringback.jobs import retain, thinning
+from ringback.opening import open_services
 from ringback.settings import Settings
 thinning.FIRST_LOT = thinning.LARGEST_LOT = 7
-services = app.open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]), lambda: int(sys.argv[4]))
+services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]), lambda: int(sys.argv[4]))
 job = services.database.write(lambda db: retain.claim(db, int(sys.argv[3]), int(sys.argv[4])))
 print("begun", flush=True)
 retain.thin(services, job, lambda _: None)
