@@ -10,9 +10,8 @@ from ringback.sip.mos import mos
 from ringback.sip.negotiation import audio
 from ringback.sip.packet import Endpoint, Packet
 from ringback.sip.reports import reports
-from ringback.sip.rtcp import Report, ReportBlock, VoiceMetrics
+from ringback.sip.rtcp import Report, ReportBlock, RoundTrips, VoiceMetrics
 from ringback.sip.sdp import Media
-from ringback.sip.trace import RoundTrips
 
 SRC, DST = "src", "dst"
 _OTHER = {SRC: DST, DST: SRC}
@@ -101,7 +100,7 @@ class _Listening:
         self._ends = _sides(session)
         self._sources: dict[int, str] = {}
         self._sent: dict[int, int] = {}
-        self._clocks = RoundTrips()
+        self._trips = RoundTrips()
         self._trips_us: list[int] = []
 
     def add(self, packet: Packet) -> None:
@@ -123,7 +122,7 @@ class _Listening:
                 self._heard[hears].codec = told.codec
 
     def _report(self, at_us: int, report: Report, side: str) -> None:
-        self._clocks.sent(at_us, report)
+        self._trips.sent(at_us, report)
         if report.packets:
             self._sent[report.ssrc] = max(report.packets, self._sent.get(report.ssrc, 0))
         if side:
@@ -133,7 +132,7 @@ class _Listening:
             hears = by or _OTHER.get(self._sources.get(block.ssrc, ""), "")
             if hears:
                 self._heard[hears].add(block)
-            trip_us = self._clocks.round_trip_us(at_us, block)
+            trip_us = self._trips.round_trip_us(at_us, block)
             self._trips_us += [] if trip_us is None else [trip_us]
         if by:
             self._heard[by].voice += report.voice

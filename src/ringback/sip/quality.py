@@ -8,8 +8,7 @@ from ringback.sip.dialog import MediaSession
 from ringback.sip.negotiation import audio
 from ringback.sip.packet import Packet
 from ringback.sip.reports import reports
-from ringback.sip.rtcp import ReportBlock
-from ringback.sip.trace import RoundTrips
+from ringback.sip.rtcp import ReportBlock, RoundTrips
 
 
 class Quality(NamedTuple):
@@ -29,12 +28,12 @@ def quality(packets: Iterable[Packet]) -> Quality | None:
     """None where nobody reported how the other was heard."""
     blocks: list[ReportBlock] = []
     trips_us: list[int] = []
-    clocks = RoundTrips()
+    seen = RoundTrips()
     for packet in packets:
         for report in reports(packet.payload):
-            clocks.sent(packet.at_us, report)
+            seen.sent(packet.at_us, report)
             blocks += report.blocks
-            trips = (clocks.round_trip_us(packet.at_us, block) for block in report.blocks)
+            trips = (seen.round_trip_us(packet.at_us, block) for block in report.blocks)
             trips_us += [trip_us for trip_us in trips if trip_us is not None]
     if not blocks:
         return None

@@ -1,4 +1,4 @@
-"""RTCP reports (RFC 3550 section 6, RFC 3611): what each end says of what it sends and hears."""
+"""RTCP reports (RFC 3550 section 6, RFC 3611): what each end says of what it sends and hears; round trips by them."""
 
 import struct
 from collections.abc import Iterator
@@ -60,6 +60,30 @@ class Report(NamedTuple):
     blocks: tuple[ReportBlock, ...] = ()
     text: str = ""
     voice: tuple[VoiceMetrics, ...] = ()
+
+
+class RoundTrips:
+    """Round trips by the sender reports that went by (RFC 3550 section 6.4.1), as seen from where was captured.
+
+    From a sender report to the report that names it, less what the other end says it waited. Both times are of the
+    capture's clock, so no other clock needs to be right; beside the sender it is the whole round trip.
+    """
+
+    def __init__(self) -> None:
+        self._sent_at_us: dict[tuple[int, int], int] = {}
+
+    def sent(self, at_us: int, report: Report) -> None:
+        if report.ntp:
+            self._sent_at_us.setdefault((report.ssrc, report.ntp), at_us)
+
+    def round_trip_us(self, at_us: int, block: ReportBlock) -> int | None:
+        """None where the sender report was not captured. Agents that write its time in microseconds are a bit off."""
+        near = (block.last_sr, block.last_sr - 1, block.last_sr + 1) if block.last_sr else ()
+        times = (self._sent_at_us.get((block.ssrc, ntp)) for ntp in near)
+        sent_at_us = next((at for at in times if at is not None), None)
+        if sent_at_us is None:
+            return None
+        return max(at_us - sent_at_us - round(block.delay_s * 1_000_000), 0)
 
 
 def reports(payload: bytes) -> list[Report]:
