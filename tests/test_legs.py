@@ -102,7 +102,7 @@ ELSEWHERE = Dialog("other@far", src="777", dst="888", path=("198.51.100.1", "198
 
 def other(**changes: object) -> Dialog:
     """The outgoing leg, but with other parties: nothing but `changes` ties it."""
-    return Dialog(**{**OUT.__dict__, "src": "8001", "dst": "8002", **changes})  # type: ignore[arg-type]
+    return Dialog(**{**OUT.__dict__, "src": "8001", "dst": "8002", **changes})
 
 
 @pytest.mark.parametrize(

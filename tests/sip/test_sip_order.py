@@ -114,12 +114,12 @@ def _hostile(dice: random.Random, size: int) -> list[Packet]:
         start = dice.choice(STARTS)
         method = "INVITE" if start.startswith("SIP") else start.split()[0]
         vias = "".join(f"Via: SIP/2.0/UDP x;branch=z{dice.randrange(3)}\r\n" for _ in range(dice.randrange(4)))
-        ends = [Endpoint(f"192.0.2.{dice.randrange(200)}", 5060) for _ in "ab"]
+        src, dst = (Endpoint(f"192.0.2.{dice.randrange(200)}", 5060) for _ in "ab")
         told = f"From: <sip:a@b>;tag={dice.randrange(2)}\r\nTo: <sip:c@d>{dice.choice(['', ';tag=9'])}\r\n"
         number = f"Call-ID: {dice.randrange(3)}\r\nCSeq: {dice.randrange(3)} {method}\r\n\r\n"
         sightings = ((dice.randrange(9), dice.randrange(10**7)),) * dice.randrange(2)
         found.append(
-            Packet(dice.randrange(10**7), "UDP", *ends, f"{start}\r\n{vias}{told}{number}".encode(), sightings)
+            Packet(dice.randrange(10**7), "UDP", src, dst, f"{start}\r\n{vias}{told}{number}".encode(), sightings)
         )
     return found
 
