@@ -1,5 +1,6 @@
 """What each fact changes in the calls that are up."""
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from itertools import islice
 from typing import Any
@@ -31,7 +32,7 @@ class Board:
     `tells_applications`: the PBX says when a channel enters one."""
 
     def __init__(self) -> None:
-        self.calls: dict[str, Call] = {}
+        self.calls: OrderedDict[str, Call] = OrderedDict()
         self.linked: dict[str, Call] = {}
         self.legs: dict[str, Leg] = {}
         self.names: dict[str, Leg] = {}
@@ -40,10 +41,10 @@ class Board:
         self.tells_applications = False
         self._order = 0
 
-    def begin(self, call_id: str, at_us: int) -> Call:
+    def begin(self, call_id: str, linked_id: str, at_us: int) -> Call:
         self._order += 1
-        call = Call(call_id, self._order, linked_ids={call_id}, last_us=at_us)
-        self.calls[call_id] = self.linked[call_id] = call
+        call = Call(call_id, linked_id, self._order, linked_ids={linked_id}, last_us=at_us)
+        self.calls[call_id] = self.linked[linked_id] = call
         return call
 
     def add(self, call: Call, event: Event) -> Leg:

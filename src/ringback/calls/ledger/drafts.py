@@ -47,6 +47,7 @@ class _Drafts:
         self._call = call
         self._talks = talks(call)
         self._told: set[Talk] = set()
+        self._walked: set[Leg] = set()
         self.drafts: list[Draft] = []
         sources = sorted((leg for leg in call.legs.values() if _is_source(leg)), key=lambda leg: leg.order)
         for leg in sources or list(call.legs.values())[:1]:
@@ -86,6 +87,9 @@ class _Drafts:
 
     def _walk(self, leg: Leg, source: Leg, parent: Draft | None, depth: int, number: str = "") -> Draft | None:
         """The drafts of all that the channel reached; returns the last. `number`: what stands for the first one's destination."""
+        if leg in self._walked or depth > _DEEPEST:
+            return parent
+        self._walked.add(leg)
         for step in leg.steps:
             if leg.consults_for is not None and step.kind is Kind.DIAL and not step.callees:
                 continue  # a transfer puts the other party's application here, and takes the channel away
@@ -122,11 +126,12 @@ class _Drafts:
         return self._dialled(draft, step, depth)
 
     def _dialled(self, draft: Draft, step: Step, depth: int) -> Draft:
+        """The hop that stands for it, which is another draft where the first was only the way to it."""
         direct = [callee for callee in step.callees if callee.forwarded_from is None]
         if step.kind is Kind.QUEUE or len(direct) > 1:
             self._group(draft, step, direct, depth)
         elif direct:
-            self._one(draft, direct[0], depth)
+            draft = self._one(draft, direct[0], depth)
         else:
             self.drafts.append(draft)
         for callee in step.callees:
@@ -134,26 +139,27 @@ class _Drafts:
                 self._forwarded(draft, callee, depth)
         return draft
 
-    def _one(self, draft: Draft, callee: Leg, depth: int) -> None:
+    def _one(self, draft: Draft, callee: Leg, depth: int) -> Draft:
         """A single destination takes the place of the draft. What is behind a pair of halves is that destination."""
         inner = callee.peer
-        if inner is None or depth >= _DEEPEST or not inner.steps:
+        if inner is None or depth >= _DEEPEST or not inner.steps or inner in self._walked:
             self._reached(draft, callee, depth)
-            return
+            return draft
         first = inner.steps[0]
         if _number_like(inner.dialled) and draft.number and inner.dialled != draft.number and first.kind is Kind.DIAL:
             draft.context = PLAIN
             self.drafts.append(draft)
-            member = self._member(draft, callee, inner.dialled, FOLLOWED, depth)
-            draft.members.append(member)
-            return
+            draft.members.append(self._member(draft, callee, inner.dialled, FOLLOWED, depth))
+            return draft
         made = self._walk_inner(inner, draft, depth)
-        if made is not None:
+        if made is not draft:
             made.told = draft.told + made.told
             made.payer = made.payer or draft.payer
+        return made
 
-    def _walk_inner(self, inner: Leg, draft: Draft, depth: int) -> Draft | None:
+    def _walk_inner(self, inner: Leg, draft: Draft, depth: int) -> Draft:
         """The steps of the far half, as those of the source; the first of them stands for the draft."""
+        self._walked.add(inner)
         before = len(self.drafts)
         parent: Draft | None = draft.parent
         for at, step in enumerate(inner.steps):
@@ -164,7 +170,7 @@ class _Drafts:
             parent = made or parent
         if len(self.drafts) == before:
             self.drafts.append(draft)
-            return None
+            return draft
         first = self.drafts[before]
         first.is_member, first.tries = draft.is_member, draft.tries
         if draft.context != PLAIN and first.context == PLAIN:
@@ -192,9 +198,7 @@ class _Drafts:
     def _member(self, group: Draft, callee: Leg, number: str, context: str, depth: int) -> Draft:
         member = Draft(group.source, None, None, context, number, callee.started_us, group, is_member=True)
         member.step = callee.caller_step
-        before = len(self.drafts)
-        self._one(member, callee, depth + 1)
-        return self.drafts[before]
+        return self._one(member, callee, depth + 1)
 
     def _forwarded(self, draft: Draft, callee: Leg, depth: int) -> None:
         number = callee.peer.dialled if callee.peer is not None else callee.endpoint

@@ -5,7 +5,7 @@ meet in a conference or wait in one parking lot keep a call each. A call leaves 
 Whatever is torn, doubled or missing: each channel that was seen is in exactly one call, and each call leaves once.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ringback.calls import events
@@ -16,6 +16,8 @@ from ringback.calls.ledger.state import Call, Leg
 
 SECOND_US = 1_000_000
 UNENDED, UNBEGUN = "its end was not seen", "its beginning was not seen"
+_CALL, _AGAIN = "call ", "/again"
+"""Marks the id of a call among those of channels; and the call of a channel that came when the rest of it was over."""
 RESTARTED, CUT = "the PBX was restarted", "more happened than is kept"
 
 
@@ -84,8 +86,9 @@ class Ledger:
         linked_id = event.linked_id or event.channel
         call = self.board.linked.get(linked_id) or self.board.linked.get(event.channel)
         if call is None:
-            is_over = linked_id in self._recent or linked_id in self._older
-            call = self.board.begin(event.channel if is_over else linked_id, event.at_us)
+            over = _CALL + linked_id
+            is_over = over in self._recent or over in self._older
+            call = self.board.begin(f"{event.channel}{_AGAIN}" if is_over else linked_id, linked_id, event.at_us)
         return self.board.add(call, event)
 
     def _finished(self, call: Call) -> list[Call]:
@@ -106,13 +109,13 @@ class Ledger:
             call.note(UNBEGUN)
         self.board.remove(call)
         self._silenced.pop(call, None)
-        self._remember(call.legs)
-        self._remember(call.linked_ids)
+        self._remember(call)
         return call
 
-    def _remember(self, ids: Iterable[str]) -> None:
-        """Those of one call are forgotten together."""
-        self._recent.update(ids)
+    def _remember(self, call: Call) -> None:
+        """What is of one call is forgotten together."""
+        self._recent.update(call.legs)
+        self._recent.update(_CALL + linked_id for linked_id in call.linked_ids)
         if len(self._recent) > self._bounds.ended:
             self._older, self._recent = self._recent, set()
 
@@ -148,7 +151,8 @@ class Ledger:
             if since_us > due_us:
                 return
             del self._silenced[call]
-            yield call
+            if self.board.calls.get(call.id) is call:  # else it is a part of another one now
+                yield call
 
 
 def _is_new(call: Call, event: Event) -> bool:
@@ -171,6 +175,4 @@ def _touch(board: Board, leg: Leg, event: Event) -> None:
         leg.linked_id = event.linked_id
     if event.name and event.name != leg.name:
         board.rename(leg, event.name)
-    if len(board.calls) > 1:
-        del board.calls[call.id]
-        board.calls[call.id] = call
+    board.calls.move_to_end(call.id)

@@ -105,7 +105,7 @@ def _hop(call: Call, draft: Draft, keys: dict[Draft, str], *, human: bool) -> Ho
         key=keys[draft],
         parent=None if draft.parent is None else keys[draft.parent],
         channel=about.id,
-        linked_id=call.id,
+        linked_id=call.linked_id,
         src=_of(draft.source, draft.source.number),
         dst=_of(draft.callee, _destination(draft))._replace(name="")
         if draft.callee is not None

@@ -91,9 +91,11 @@ class Transfer(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """Legs by the channel's id, in order of arrival. `id`: the linked id under which it began. `faults`: what was not seen."""
+    """Legs by the channel's id, in order of arrival. `linked_id`: under which it began; it is the `id` too, unless a call of that id
+    had ended before. `faults`: what was not seen."""
 
     id: str
+    linked_id: str
     order: int
     legs: dict[str, Leg] = field(default_factory=dict)
     linked_ids: set[str] = field(default_factory=set)
