@@ -1,8 +1,6 @@
 """What calls cost and the account: rates, charges, statement lines, and a balance that is exact whoever writes."""
 
 import random
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -15,6 +13,7 @@ from ringback.calls.rating import Deck, Rate, parsed_price
 from ringback.store import billing, rates, rows, schema
 from ringback.store.database import Db
 from tests.api import Api, Client
+from tests.child import importing, killed_and_repeated
 from tests.importers.master_csv import inbound, line, run, written
 from tests.policies import team
 from tests.test_cdrs import call
@@ -231,34 +230,15 @@ def test_an_import_rates_and_bills_each_call_once(api: Api, tmp_path: Path) -> N
     assert balance(api.admin) == -0.112
 
 
-IMPORT = """
-import sys
-from pathlib import Path
-from ringback.opening import open_services
-from ringback.importers import Options
-from ringback.importers.catalogue import IMPORTERS
-from ringback.importers.importer import Unwatched
-from ringback.settings import Settings
-services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
-IMPORTERS["asterisk-cdr"].run(services, int(sys.argv[3]), Path(sys.argv[4]), Options(country="GB"), Unwatched())
-services.database.close()
-"""
-
-
 def test_an_import_killed_on_its_way_bills_each_call_once(api: Api, tmp_path: Path, database_url: str) -> None:
     for customer in (api.acme, api.other):
         with_deck(api, customer=customer)
     n = 8_000
     calls = (line(uniqueid=f"{1795341600 + k}.1", dst=f"0770090{k:04}", billsec=str(k % 300)) for k in range(n))
     path = written(tmp_path, *calls)
-    command = [sys.executable, "-c", IMPORT, database_url, str(tmp_path), str(api.acme), str(path)]
-    for enough in sorted(random.sample(range(n), 3)):
-        process = subprocess.Popen(command)
-        while process.poll() is None and api.admin.get("/statements", limit=1).json["total"] <= enough:
-            pass
-        process.kill()
-        process.wait()
-    subprocess.run(command, check=True)
+    command = importing(database_url, tmp_path, api.acme, "asterisk-cdr", path)
+    billed = partial(api.admin.get, "/statements", limit=1)
+    killed_and_repeated(command, random.sample(range(n), 3), lambda: int(billed().json["total"]))
     run(api, "asterisk-cdr", path, customer=api.other)
     assert_account_is_exact(api.admin)
     told = [[(each["description"], each["amount"]) for each in lines(client)] for client in (api.admin, api.stranger)]

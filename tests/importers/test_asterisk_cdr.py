@@ -1,8 +1,6 @@
 """Master.csv into CDRs: who is who, which hop hangs on which, and nothing twice or lost."""
 
 import random
-import subprocess
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from ringback.importers import Summary
 from ringback.importers.call_rows import BATCH
 from ringback.store.database import value
 from tests.api import Api
+from tests.child import importing, killed_and_repeated
 from tests.importers.master_csv import inbound, line, many, run, shape, stored, written
 
 KILLS = 3
@@ -154,32 +153,12 @@ def test_two_at_once_store_each_call_once(api: Api, tmp_path: Path) -> None:
     assert api.admin.get("/cdrs", limit=1).json["total"] == 2 * BATCH
 
 
-IMPORT = """
-import sys
-from pathlib import Path
-from ringback.opening import open_services
-from ringback.importers import Options
-from ringback.importers.catalogue import IMPORTERS
-from ringback.importers.importer import Unwatched
-from ringback.settings import Settings
-services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
-IMPORTERS["asterisk-cdr"].run(services, int(sys.argv[3]), Path(sys.argv[4]), Options(country="GB"), Unwatched())
-services.database.close()
-"""
-
-
 def test_killed_again_and_again_it_leaves_what_an_undisturbed_run_leaves(
     api: Api, tmp_path: Path, database_url: str
 ) -> None:
     path = written(tmp_path, many(4 * BATCH))
-    command = [sys.executable, "-c", IMPORT, database_url, str(tmp_path), str(api.acme), str(path)]
-    for enough in sorted(random.sample(range(4 * BATCH), KILLS)):
-        process = subprocess.Popen(command)
-        while process.poll() is None and count(api, api.acme) <= enough:
-            pass
-        process.kill()
-        process.wait()
-    subprocess.run(command, check=True)
+    command = importing(database_url, tmp_path, api.acme, "asterisk-cdr", path)
+    killed_and_repeated(command, random.sample(range(4 * BATCH), KILLS), lambda: count(api, api.acme))
     run(api, "asterisk-cdr", path, customer=api.other)
     assert shape(api, api.acme) == shape(api, api.other)
     assert api.admin.get("/cdrs", limit=1).json["total"] == 4 * BATCH

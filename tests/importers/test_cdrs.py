@@ -3,7 +3,6 @@
 import json
 import random
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -19,6 +18,7 @@ from ringback.settings import Settings
 from ringback.store import cdrs, rows, schema
 from ringback.store.database import Db
 from tests.api import Api, Client
+from tests.child import importing
 from tests.clock import TestClock
 from tests.conftest import POSTGRES
 from tests.importers.master_csv import run
@@ -326,20 +326,6 @@ def test_a_file_that_is_no_export_is_not_begun(api: Api, tmp_path: Path) -> None
 
 # -- killed -----------------------------------------------------------------------------------------------------------
 
-IMPORT = """
-import sys
-from pathlib import Path
-from ringback.opening import open_services
-from ringback.importers import Options, cdrs
-from ringback.importers.catalogue import IMPORTERS
-from ringback.importers.importer import Unwatched
-from ringback.settings import Settings
-cdrs.BATCH = 20
-services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
-print("begins", flush=True)
-IMPORTERS["cdrs"].run(services, int(sys.argv[3]), Path(sys.argv[4]), Options(), Unwatched())
-"""
-
 
 def test_a_run_that_is_killed_goes_on_where_it_stopped(
     api: Api, second: Api, tmp_path: Path, start: Callable[..., Api]
@@ -358,7 +344,8 @@ def test_a_run_that_is_killed_goes_on_where_it_stopped(
     file = exported(api, api.admin, "ndjson", tmp_path / "export")
     second.write(lambda db: cdrs.insert(db, second.acme, [call(AT + n) for n in range(1, 30)]))
     settings = second.services.settings
-    command = [sys.executable, "-c", IMPORT, settings.database, settings.data_dir, str(second.acme), str(file)]
+    small = "from ringback.importers import cdrs\ncdrs.BATCH = 20"
+    command = importing(settings.database, settings.data_dir, second.acme, "cdrs", file, before=small)
     chance = random.Random(7)
     for _ in range(6):
         child = subprocess.Popen(command, stdout=subprocess.PIPE)

@@ -3,8 +3,6 @@
 import json
 import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from ringback.errors import UsageError
 from ringback.importers.call_rows import BATCH
 from ringback.importers.freeswitch_json import LIMIT_BYTES
 from tests.api import Api
+from tests.child import importing, killed_and_repeated
 from tests.importers import freeswitch
 from tests.importers.freeswitch import A, B, C, document, saved, second, template_line
 from tests.importers.master_csv import run, shape, stored, written
@@ -199,20 +198,6 @@ def test_an_empty_folder_is_most_likely_the_wrong_one(api: Api, tmp_path: Path) 
     assert [refusal.reason for refusal in summary.refused] == ["there is no call record in it"]
 
 
-IMPORT = """
-import sys
-from pathlib import Path
-from ringback.opening import open_services
-from ringback.importers import Options
-from ringback.importers.catalogue import IMPORTERS
-from ringback.importers.importer import Unwatched
-from ringback.settings import Settings
-services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
-IMPORTERS["freeswitch-cdr"].run(services, int(sys.argv[3]), Path(sys.argv[4]), Options(country="GB"), Unwatched())
-services.database.close()
-"""
-
-
 def test_killed_again_and_again_it_leaves_what_an_undisturbed_run_leaves(
     api: Api, tmp_path: Path, database_url: str
 ) -> None:
@@ -220,14 +205,8 @@ def test_killed_again_and_again_it_leaves_what_an_undisturbed_run_leaves(
     firsts = [document(f"a-{n}", start_epoch=str(freeswitch.START + n)) for n in range(CALLS)]
     seconds = [second(f"b-{n}", f"a-{n}", start_epoch=str(freeswitch.START + n)) for n in range(CALLS)]
     path = written_lines(tmp_path, *seconds, *firsts)
-    command = [sys.executable, "-c", IMPORT, database_url, str(tmp_path), str(api.acme), str(path)]
-    for enough in sorted(random.sample(range(2 * CALLS), KILLS)):
-        process = subprocess.Popen(command)
-        while process.poll() is None and len(shape(api, api.acme)) <= enough:
-            pass
-        process.kill()
-        process.wait()
-    subprocess.run(command, check=True)
+    command = importing(database_url, tmp_path, api.acme, "freeswitch-cdr", path)
+    killed_and_repeated(command, random.sample(range(2 * CALLS), KILLS), lambda: len(shape(api, api.acme)))
     run(api, "freeswitch-cdr", path, customer=api.other)
     assert shape(api, api.acme) == shape(api, api.other)
     assert api.admin.get("/cdrs", limit=1).json["total"] == 2 * CALLS

@@ -2,27 +2,14 @@
 
 import re
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.api import Api
+from tests.child import importing
 from tests.importers.master_csv import run, written
-
-CHILD = """
-import sys
-from pathlib import Path
-from ringback.opening import open_services
-from ringback.importers import Options
-from ringback.importers.catalogue import IMPORTERS
-from ringback.importers.importer import Unwatched
-from ringback.settings import Settings
-services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
-print("ready", flush=True)
-IMPORTERS[sys.argv[4]].run(services, int(sys.argv[3]), Path(sys.argv[5]), Options(country="GB"), Unwatched())
-"""
 
 
 @pytest.mark.parametrize("kind", ["users", "contacts", "ddis"])
@@ -36,8 +23,8 @@ def test_a_run_that_is_killed_and_repeated_leaves_what_an_undisturbed_one_leaves
     }[kind]
     file = written(tmp_path, "\n".join(lines), name=f"{kind}.csv")
     for n in range(5):
-        argv = [database_url, str(tmp_path), str(api.acme), kind, str(file)]
-        child = subprocess.Popen([sys.executable, "-c", CHILD, *argv], stdout=subprocess.PIPE)
+        command = importing(database_url, tmp_path, api.acme, kind, file)
+        child = subprocess.Popen(command, stdout=subprocess.PIPE)
         assert child.stdout is not None
         child.stdout.readline()
         with suppress(subprocess.TimeoutExpired):

@@ -1,8 +1,6 @@
 """A carrier's rate deck: its wordings, its prefixes, exact prices, and what a second run does."""
 
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +12,7 @@ from ringback.importers.importer import Unusable
 from ringback.importers.rates import prefixes_of
 from ringback.store import rates as store
 from tests.api import Api
+from tests.child import importing, killed_and_repeated
 from tests.importers.master_csv import run, written
 
 
@@ -174,33 +173,13 @@ def test_a_few_numbers_are_rated_without_the_whole_deck(api: Api, tmp_path: Path
     assert found.destination == "London"
 
 
-IMPORT = """
-import sys
-from pathlib import Path
-from ringback.opening import open_services
-from ringback.importers import Options
-from ringback.importers.catalogue import IMPORTERS
-from ringback.importers.importer import Unwatched
-from ringback.settings import Settings
-services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
-IMPORTERS["rates"].run(services, int(sys.argv[3]), Path(sys.argv[4]), Options(), Unwatched())
-services.database.close()
-"""
-
-
 def test_killed_on_the_way_it_is_made_whole_by_the_next_run(api: Api, tmp_path: Path, database_url: str) -> None:
     many = [
         f"{prefix},Place {prefix},0.{prefix % 1000:03}1" for prefix in range(1_000_000, 1_000_000 + 5 * rates.BATCH)
     ]
     path = written(tmp_path, *(f"{each}\n" for each in ("prefix,destination,price", *many)), name="deck.csv")
-    command = [sys.executable, "-c", IMPORT, database_url, str(tmp_path), str(api.acme), str(path)]
-    process = subprocess.Popen(command)
-    enough = random.randrange(4 * rates.BATCH)
-    while process.poll() is None and len(deck(api)) <= enough:
-        pass
-    process.kill()
-    process.wait()
-    subprocess.run(command, check=True)
+    command = importing(database_url, tmp_path, api.acme, "rates", path)
+    killed_and_repeated(command, [random.randrange(4 * rates.BATCH)], lambda: len(deck(api)))
     run(api, "rates", path, customer=api.other)
     assert deck(api) == deck(api, api.other)
     assert len(deck(api)) == len(many)

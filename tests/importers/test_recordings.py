@@ -3,7 +3,6 @@
 import errno
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from ringback.importers.reservations import RESERVED_S
 from ringback.media.audio import content_hash
 from ringback.store import cdrs
 from tests.api import Api
+from tests.child import importing
 from tests.importers.master_csv import inbound, line, run, written
 from tests.media.sounds import converted, frequency, heard, tone
 
@@ -160,26 +160,18 @@ def test_calls_of_another_customer_are_not_found(api: Api, tmp_path: Path) -> No
 
 
 KILLED_BEFORE_THE_ROW = """
-import os, sys
-from pathlib import Path
-from ringback.opening import open_services
+import os
 from ringback.blobs import FolderBlobs
-from ringback.importers import Options
-from ringback.importers.catalogue import IMPORTERS
-from ringback.importers.importer import Unwatched
-from ringback.settings import Settings
 put = FolderBlobs.put_file
 def put_and_die(blobs, key, path):
     put(blobs, key, path)
     os.kill(os.getpid(), 9)
 FolderBlobs.put_file = put_and_die
-services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
-IMPORTERS["recordings"].run(services, int(sys.argv[3]), Path(sys.argv[4]), Options(), Unwatched())
 """
 
 
 def killed(api: Api, tmp_path: Path, database_url: str, folder: Path) -> None:
-    command = [sys.executable, "-c", KILLED_BEFORE_THE_ROW, database_url, str(tmp_path), str(api.acme), str(folder)]
+    command = importing(database_url, tmp_path, api.acme, "recordings", folder, before=KILLED_BEFORE_THE_ROW)
     assert subprocess.run(command, check=False).returncode == -9
     assert api.admin.listed("/monitors") == []
     assert len(blobs(api)) == 1

@@ -3,7 +3,6 @@
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -25,6 +24,7 @@ from ringback.store import accounts, cdrs
 from ringback.store.database import Db
 from tests import process
 from tests.api import Api, Client
+from tests.child import importing
 from tests.clock import TestClock
 from tests.conftest import POSTGRES
 from tests.importers.other_server import ringback, served
@@ -279,19 +279,6 @@ def test_one_customer_is_the_copy_of_one_account(
         target.copy(url)
 
 
-CHILD = """
-import sys
-from ringback.opening import open_services
-from ringback.importers import Options
-from ringback.importers.catalogue import IMPORTERS
-from ringback.importers.importer import Unwatched
-from ringback.settings import Settings
-services = open_services(Settings(database=sys.argv[1], data_dir=sys.argv[2]))
-print("ready", flush=True)
-IMPORTERS["voipstudio"].from_url(services, int(sys.argv[3]), sys.argv[4], Options(country="GB"), Unwatched())
-"""
-
-
 def test_a_run_that_is_killed_and_repeated_leaves_what_an_undisturbed_one_leaves(
     api: Api, start_target: Callable[[], Target], url: str, tmp_path: Path
 ) -> None:
@@ -302,9 +289,9 @@ def test_a_run_that_is_killed_and_repeated_leaves_what_an_undisturbed_one_leaves
     before = time.perf_counter()
     calm.copy(url)
     took_s = time.perf_counter() - before
-    argv = [killed.settings.database, killed.settings.data_dir, str(killed.customer_id), url]
+    there = (killed.settings.database, killed.settings.data_dir, killed.customer_id)
     for n in range(8):
-        child = subprocess.Popen([sys.executable, "-c", CHILD, *argv], stdout=subprocess.PIPE)
+        child = subprocess.Popen(importing(*there, "voipstudio", url), stdout=subprocess.PIPE)
         assert child.stdout is not None
         child.stdout.readline()
         try:
