@@ -25,6 +25,7 @@ _ROOMS = {
     "rest.access": "",  # roles and policies: who calls
     # the world outside: one room a neighbour
     "connectors.settings": "errors",
+    "connectors.orders": "",
     "settings": "errors connectors.settings",
     "logs": "",
     "metrics": "",
@@ -36,14 +37,14 @@ _ROOMS = {
     "store": "errors calls sip record query",
     # what requests, jobs and commands share
     "identity.idle": "store",
-    "services": "settings blobs store identity.idle",
+    "services": "settings blobs connectors.orders store identity.idle",
     "jobs": "errors calls record metrics blobs media store services",
     "identity": "errors rest.access mail store services identity.idle jobs",
     "connectors.asterisk.cel": "calls",  # what files hold, too
-    "connectors": "errors calls connectors.asterisk.cel connectors.settings store services importers",
+    "connectors": "errors calls connectors.asterisk.cel connectors.settings connectors.orders store services importers",
     # the API
     "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
-    "resources": "errors calls sip record query rest.access blobs mail media store services jobs identity rest",
+    "resources": "errors calls connectors.orders sip record query rest.access blobs mail media store services jobs identity rest",
     "backups": "errors record blobs store",
     "collect": "errors sip settings metrics store services",
     "importers": "errors calls connectors.asterisk.cel sip media store services jobs record rest resources",

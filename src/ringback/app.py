@@ -10,6 +10,7 @@ import structlog
 
 from ringback import pages
 from ringback.collect.collector import Collector
+from ringback.connectors.exchange import Exchange
 from ringback.errors import RingbackError
 from ringback.identity.sweep import sweep
 from ringback.jobs import exports, queue, retain
@@ -33,13 +34,15 @@ class App:
     workers: Workers
     application: Application
     collector: Collector | None = None
+    exchange: Exchange | None = None
 
 
 def build(services: Services) -> App:
     metrics = Metrics()
     workers = Workers(services, kinds(ENDPOINTS), metrics, hurried=MAILS.keys())
     application = Application(services, ENDPOINTS, pages.endpoints(metrics), metrics)
-    return App(services, workers, application, _collector(services, metrics))
+    exchange = Exchange(services) if services.settings.connectors else None
+    return App(services, workers, application, _collector(services, metrics), exchange)
 
 
 def _collector(services: Services, metrics: Metrics) -> Collector | None:
@@ -57,11 +60,14 @@ def running(app: App) -> Iterator[App]:
     flusher = threading.Thread(target=_flush_until, args=(stop, app.services), name="idle-tokens", daemon=True)
     flusher.start()
     app.workers.start()
-    if app.collector is not None:
-        app.collector.start()
+    for part in (app.collector, app.exchange):
+        if part is not None:
+            part.start()
     try:
         yield app
     finally:
+        if app.exchange is not None:
+            app.exchange.stop()
         if app.collector is not None:
             app.collector.stop()
         app.workers.stop()

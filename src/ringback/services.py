@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ringback.blobs import Blobs
+from ringback.connectors.orders import Desk
 from ringback.identity.idle import IdleTokens
 from ringback.settings import Settings
 from ringback.store.database import Database
@@ -22,5 +23,7 @@ class Services:
     blobs: Blobs
     idle: IdleTokens
     clock: Clock
+    desk: Desk = field(default_factory=Desk)
+    """Takes orders to connected PBXs."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the process begins to stop: streams without an end look at it and end themselves."""

@@ -62,6 +62,15 @@ class Connector:
         ours = set() if self.customer is None else {self.customer}
         return ours | {rule.customer for rule in self.rules}
 
+    def endpoint_prefix(self, customer: int) -> str:
+        """What stands before the extension in the names of the customer's endpoints."""
+        return next((rule.endpoint for rule in self.rules if rule.customer == customer and rule.endpoint), "")
+
+    def context_of(self, customer: int) -> str:
+        """Where numbers are dialled for the customer."""
+        own = (rule.dial_context for rule in self.rules if rule.customer == customer and rule.dial_context)
+        return next(own, self.dial_context)
+
 
 _KNOWN = [each.name for each in fields(Connector) if each.name != "name"]
 _OF_RULE = [each.name for each in fields(Rule)]

@@ -1,28 +1,34 @@
 """Live calls: what is being talked right now, and the orders to make, answer, transfer and end calls.
 
 Beyond the three modules of the reference; the attributes are those that clients of the API read. Rows come from a
-connected PBX and live as long as the call. Without a PBX no phone is online, so every order is refused.
+connected PBX and live as long as the call; orders go to it. Without a PBX no phone is online, so every order is refused.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from functools import partial
+from hashlib import sha256
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from ringback.calls.numbers import digits, normal
-from ringback.errors import Fault, Forbidden, Invalid, NoPhoneOnline
+from ringback.connectors.orders import Mistaken, NotDone, Offline, Origination, Pbx
+from ringback.errors import Fault, Forbidden, Invalid, NoPhoneOnline, Unavailable
 from ringback.record import ENUM, Column, Count, Id, Money, Name, Number, Patch, Record, RequiredName
 from ringback.resources.customer.users import READABLE
 from ringback.rest import replies
 from ringback.rest.access import RECEPTION, Policy, Role
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.store import rows, schema
+from ringback.store.database import Db, value
 from ringback.store.listing import Listing
 
+T = TypeVar("T")
 HIDDEN = "***"
+ANONYMOUS = "anonymous"
 NO_PBX = "No PBX is connected that could control this call."
 _DIALLED = re.compile(r"[0-9*#]{1,32}", re.ASCII)
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>\"'`]+", re.IGNORECASE)
@@ -65,7 +71,7 @@ class LiveCall(Record):
     action_text: Name | None
 
 
-class Origination(Patch):
+class Origin(Patch):
     to: Annotated[RequiredName, Meta(description="a number or an extension")]
     from_: Id | UnsetType | None = msgspec.field(default=UNSET, name="from")
     caller_id: Name | UnsetType | None = UNSET
@@ -147,15 +153,61 @@ def _show(call: Call) -> replies.Reply:
 
 
 def _originate(call: Call) -> replies.Reply:
-    given = call.body(Origination).given()
-    _check_from(call, given.get("from"))
+    return _once(call, lambda: _placed(call, _read(call, _origination)))
+
+
+def _origination(call: Call) -> Origination:
+    given = call.body(Origin).given()
+    user_id = given.get("from") or call.caller.user_id
+    _check_from(call, user_id)
     faults = _undialled(given, "to")
-    caller_id = given.get("caller_id")
-    if caller_id and caller_id.lower() != "anonymous" and digits(caller_id, None) is None:
+    caller_id = given.get("caller_id") or ""
+    if caller_id and caller_id.lower() != ANONYMOUS and digits(caller_id, None) is None:
         faults.append(Fault("caller_id"))
     if faults:
         raise Invalid(faults=faults)
-    raise NoPhoneOnline
+    shown = ANONYMOUS if caller_id.lower() == ANONYMOUS else digits(caller_id, None) or ""
+    return Origination(call.customer_id, _extension(call, user_id), True, normal(given["to"]), shown)
+
+
+def _extension(call: Call, user_id: int) -> str:
+    sql = "SELECT ext FROM users WHERE customer_id = :customer AND id = :id"
+    return value(call.db, sql, {"customer": call.customer_id, "id": user_id}) or ""
+
+
+def _read(call: Call, work: Callable[[Call], T]) -> T:
+    """In a transaction of its own: nothing is held while a PBX is asked."""
+
+    def inside(db: Db) -> T:
+        call.transaction = db
+        return work(call)
+
+    return call.services.database.read(inside)
+
+
+def _placed(call: Call, order: Origination) -> replies.Reply:
+    pbx = call.services.desk.pbx(call.customer_id)
+    if pbx is None or not order.first:
+        raise NoPhoneOnline
+    try:
+        live_id = pbx.originate(order)
+    except Offline:
+        raise NoPhoneOnline from None
+    except NotDone as error:
+        raise Unavailable(str(error)) from None
+    return _read(call, lambda call: replies.item(_now(call, call.find(_resource(call), live_id)), 201))
+
+
+def _once(call: Call, work: Callable[[], replies.Reply]) -> replies.Reply:
+    """An order with the same Idempotency-Key is carried out once."""
+    name = call.headers.get("idempotency-key", "")
+    if not name:
+        return work()
+    key = (call.customer_id, call.caller.user_id, call.endpoint.path, name)
+    try:
+        return call.services.desk.once(key, sha256(call.raw).digest(), work)
+    except Mistaken:
+        raise Invalid(faults=[Fault("Idempotency-Key", "This key was used for another order.")]) from None
 
 
 def _undialled(given: Mapping[str, Any], *names: str) -> list[Fault]:
@@ -174,27 +226,65 @@ def _check_from(call: Call, user_id: int | None) -> None:
 
 
 def _webcall(call: Call) -> replies.Reply:
-    faults = _undialled(call.body(WebCall).given(), "from", "to")
+    return _once(call, lambda: _placed(call, _read(call, _web_order)))
+
+
+def _web_order(call: Call) -> Origination:
+    given = call.body(WebCall).given()
+    faults = _undialled(given, "from", "to")
     if faults:
         raise Invalid(faults=faults)
-    raise NoPhoneOnline
+    first = normal(given["from"])
+    sql = "SELECT 1 FROM users WHERE customer_id = :customer AND ext = :ext"
+    is_phone = value(call.db, sql, {"customer": call.customer_id, "ext": first}) is not None
+    return Origination(call.customer_id, first, is_phone, normal(given["to"]), "")
 
 
 def _control(call: Call) -> replies.Reply:
+    given, extension = _read(call, _asked)
+    if "state" in given:
+        raise NoPhoneOnline("No PBX can answer for a phone.")
+    if "dst" in given:
+        number = normal(given["dst"])
+        _carry_out(call, lambda pbx, live_id: pbx.transfer(call.customer_id, live_id, extension, number))
+    return call.services.database.write(partial(_noted, call, given))
+
+
+def _asked(call: Call) -> tuple[Mapping[str, Any], str]:
+    """What shall be done, and the extension of who asks."""
     call.find(_resource(call), call.path["id"])
     given = call.body(Control, partial=True).given()
+    faults = _undialled(given, "dst") if "dst" in given else []
     url = given.get("action_url")
     if url and not _WEB_ADDRESS.fullmatch(url):
-        raise Invalid(faults=[Fault("action_url")])
-    if given.keys() & {"dst", "state"}:
-        raise NoPhoneOnline(NO_PBX)
-    rows.update(call.db, schema.calls, call.customer_id, call.path["id"], given)
+        faults.append(Fault("action_url"))
+    if faults:
+        raise Invalid(faults=faults)
+    return given, _extension(call, call.caller.user_id)
+
+
+def _noted(call: Call, given: Mapping[str, Any], db: Db) -> replies.Reply:
+    call.transaction = db
+    links = {name: each for name, each in given.items() if name not in {"dst", "state"}}
+    rows.update(db, schema.calls, call.customer_id, call.path["id"], links)
     return _show(call)
 
 
+def _carry_out(call: Call, order: Callable[[Pbx, int], None]) -> None:
+    live_id = call.path["id"]
+    pbx = call.services.desk.pbx_of(call.customer_id, live_id)
+    if pbx is None:
+        raise NoPhoneOnline(NO_PBX)
+    try:
+        order(pbx, live_id)
+    except NotDone as error:
+        raise Unavailable(str(error)) from None
+
+
 def _hang_up(call: Call) -> replies.Reply:
-    call.find(_resource(call), call.path["id"])
-    raise NoPhoneOnline(NO_PBX)
+    _read(call, lambda call: call.find(_resource(call), call.path["id"]))
+    _carry_out(call, lambda pbx, live_id: pbx.hang_up(call.customer_id, live_id))
+    return replies.empty()
 
 
 ENDPOINTS = (
@@ -215,7 +305,8 @@ ENDPOINTS = (
         Shape.ITEM,
         201,
         answer=LiveCall,
-        body=Origination,
+        body=Origin,
+        work=Work.OWN,
     ),
     Endpoint("GET", "/calls/{id}", "One live call", _show, Shape.ITEM, answer=LiveCall, resource=CALLS),
     Endpoint(
@@ -226,10 +317,10 @@ ENDPOINTS = (
         Shape.ITEM,
         answer=LiveCall,
         body=Control,
-        work=Work.WRITE,
+        work=Work.OWN,
         resource=CALLS,
     ),
-    Endpoint("DELETE", "/calls/{id}", "Hang up a live call", _hang_up, Shape.EMPTY, 204, resource=CALLS),
+    Endpoint("DELETE", "/calls/{id}", "Hang up a live call", _hang_up, Shape.EMPTY, 204, work=Work.OWN, resource=CALLS),
     Endpoint(
         "POST",
         "/webcalls",
@@ -239,6 +330,7 @@ ENDPOINTS = (
         201,
         answer=LiveCall,
         body=WebCall,
+        work=Work.OWN,
     ),
     Endpoint(
         "GET",
