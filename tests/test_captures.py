@@ -204,6 +204,15 @@ def test_what_is_left_of_an_expired_capture_says_so(api: Api) -> None:
     assert api.admin.get(f"/cdrs/{cdr_id}.pcap").status == 404
 
 
+def test_a_bye_that_is_left_alone_is_still_shown(api: Api) -> None:
+    stored(api, talk())
+    (msdr,) = api.admin.listed("/msdrs")
+    expire(api, talk()[-2].at_us)
+    answer = api.admin.get(f"/msdrs/{msdr['id']}.trace")
+    assert (answer.status, answer.body.count(b"BYE sip:")) == (200, 1)
+    assert "x-incomplete" in answer.headers
+
+
 def is_linked(api: Api, cdr_id: int) -> bool:
     return api.admin.get(f"/cdrs/{cdr_id}.trace").status == 200
 

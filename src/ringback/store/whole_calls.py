@@ -4,7 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from ringback.sip.dialogs import MediaSession, media_sessions
+from ringback.sip.dialog import MediaSession
+from ringback.sip.dialogs import media_sessions
 from ringback.sip.packet import Packet
 from ringback.store import legs
 from ringback.store.captures import SECOND_US, Seen, key, once, read_seen
@@ -49,7 +50,7 @@ def _capture(db: Db, customer_id: int, where: str, params: Mapping[str, Any]) ->
         if not more:
             break
         whole = legs.whole(db, customer_id, [*whole, *more], reader.sessions)
-    found = [reader.seen[name] for name in whole]
+    found = [reader.seen[name] for name in dict.fromkeys([*names, *whole]) if name in reader.seen]
     # RTCP between two phones belongs to both legs.
     return Capture(once(chain.from_iterable(found)), _is_complete(db, customer_id, {*names, *whole}, reader.seen))
 
