@@ -74,8 +74,8 @@ def _sessions(db: Db, customer_id: int) -> tuple[dict[str, tuple[str, int]], dic
     rows = {name: (status, duration) for name, status, duration in db.all(sql, {"customer": customer_id})}
     told = {
         name: (session.status.value, session.duration_s or 0)
-        for name, packets in captures.read_packets(db, customer_id, list(rows)).items()
-        for session in media_sessions(packets)
+        for name, seen in captures.read_seen(db, customer_id, list(rows)).items()
+        for session in media_sessions(captures.once(seen))
     }
     return told, rows
 

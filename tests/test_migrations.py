@@ -92,9 +92,9 @@ def test_captured_packets_of_an_older_database_move_into_slices(tmp_path: Path, 
     engine.dispose()
     migrate.upgrade(url)
     database = open_database(url)
-    found = database.read(lambda db: captures.read_packets(db, 1, ["a"]))
-    assert [packet.payload for packet in found["a"]] == [b"INVITE \xff\0", b"BYE"]
-    assert found["a"][0].at_us == at * 10**6 + 1
+    found = database.read(lambda db: captures.read_seen(db, 1, ["a"]))
+    assert [seen.packet.payload for seen in found["a"]] == [b"INVITE \xff\0", b"BYE"]
+    assert found["a"][0].packet.at_us == at * 10**6 + 1
     assert [(each.customer_id, each.day) for each in database.slices.listed()] == [(1, 20261122)]
     assert stored_in(database) == 3
     database.close()

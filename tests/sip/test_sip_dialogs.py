@@ -3,7 +3,8 @@
 import pytest
 
 from ringback.sip import causes
-from ringback.sip.dialogs import MediaSession, Status, media_sessions
+from ringback.sip.dialog import MediaSession, Status
+from ringback.sip.dialogs import media_sessions
 from ringback.sip.identities import party
 from ringback.sip.packet import Endpoint, Packet
 

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.sip.dialogs import Dialog, MediaSession, media_sessions
+from ringback.sip.dialog import Dialog, MediaSession
+from ringback.sip.dialogs import media_sessions
 from ringback.sip.message import scan
 from ringback.sip.packet import Packet
 

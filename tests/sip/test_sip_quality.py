@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.sip import mos, rtcp_json, trace, voice_reports
-from ringback.sip.dialogs import Dialog, MediaSession, media_sessions
+from ringback.sip.dialog import Dialog, MediaSession
+from ringback.sip.dialogs import media_sessions
 from ringback.sip.ladder import Outcome, ladder
 from ringback.sip.message import scan
 from ringback.sip.packet import Endpoint, Packet

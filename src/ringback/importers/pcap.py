@@ -9,7 +9,8 @@ from typing import BinaryIO, cast
 from ringback.importers.importer import Importer, Options, Progress, Summary, watched
 from ringback.services import Services
 from ringback.sip import capture
-from ringback.sip.dialogs import MediaSession, media_sessions
+from ringback.sip.dialog import MediaSession
+from ringback.sip.dialogs import media_sessions
 from ringback.sip.masking import without_secrets
 from ringback.sip.packet import Packet
 from ringback.sip.registers import is_register

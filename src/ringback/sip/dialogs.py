@@ -10,8 +10,6 @@ from ringback.sip.order import each_call
 from ringback.sip.packet import Endpoint, Packet
 from ringback.sip.reports import is_report
 
-__all__ = ["Dialog", "Dialogs", "MediaSession", "Status", "expired", "media_sessions"]
-
 _GRACE_US = 60_000_000
 
 

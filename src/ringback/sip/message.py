@@ -27,7 +27,6 @@ _FIELDS = {
     "to": "to", "t": "to",
     "via": "via", "v": "via",
     "contact": "contact", "m": "contact",
-    "content-type": "content_type", "c": "content_type",
     "content-length": "content_length", "l": "content_length",
     "user-agent": "user_agent",
     "server": "server",
@@ -84,7 +83,6 @@ class SipMessage(NamedTuple):
     reason: str
     replaces: str
     session_expires: str
-    content_type: str
     body: bytes
     malformed: bool
 
@@ -157,7 +155,6 @@ def scan(raw: bytes) -> SipMessage:
         get("reason", ""),
         get("replaces", ""),
         get("session_expires", ""),
-        get("content_type", ""),
         body,
         start.malformed or not (ended and readable and complete) or _lacks_something(start, cseq, found),
     )

@@ -30,9 +30,6 @@ class Agreement(NamedTuple):
     def is_hold(self) -> bool:
         return _is_held(self.offer) or _is_held(self.answer)
 
-    def of(self, tag: str) -> bytes:
-        return self.offer if tag == self.offerer else self.answer
-
 
 class Negotiation:
     """All offers and answers of a Call-ID. SDP is kept as it came and read when somebody asks.

@@ -13,7 +13,8 @@ import msgspec
 from sqlalchemy import Table
 
 from ringback.calls.numbers import clean, digits
-from ringback.sip.dialogs import MediaSession, media_sessions
+from ringback.sip.dialog import MediaSession
+from ringback.sip.dialogs import media_sessions
 from ringback.sip.message import scan
 from ringback.sip.packet import Endpoint, Packet
 from ringback.sip.quality import measured
@@ -92,11 +93,6 @@ def _whole(
 
 
 # -- packets ----------------------------------------------------------------------------------------------------------
-
-
-def read_packets(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str, list[Packet]]:
-    """The packets of these Call-IDs, by time; a Call-ID without any is not in the answer."""
-    return {call_id: [each.packet for each in seen] for call_id, seen in read_seen(db, customer_id, call_ids).items()}
 
 
 def read_seen(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str, list[Seen]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ringback.calls.numbers import clean
 from ringback.sip import legs
-from ringback.sip.dialogs import MediaSession
+from ringback.sip.dialog import MediaSession
 from ringback.sip.legs import CERTAIN, Leg, Times
 from ringback.sip.packet import Packet
 from ringback.store.database import Db

@@ -12,7 +12,8 @@ from itertools import groupby
 from typing import NamedTuple
 
 from ringback.sip.causes import Q850
-from ringback.sip.dialogs import Dialog, MediaSession, Status, expired
+from ringback.sip.dialog import Dialog, MediaSession, Status
+from ringback.sip.dialogs import expired
 from ringback.sip.message import SipMessage
 from ringback.sip.order import causal
 from ringback.sip.packet import Packet
