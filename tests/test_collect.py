@@ -7,12 +7,15 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
 from ringback.collect import drops
 from ringback.collect.intake import Counts, Intake, Queue
+from ringback.collect.metrics_port import MetricsPort
 from ringback.collect.sources import Gate, sources
 from ringback.errors import Unavailable, UsageError
+from ringback.metrics import Metrics
 from ringback.settings import Settings
 from ringback.sip.packet import Endpoint
 from ringback.store import signalling
@@ -22,7 +25,7 @@ from tests.collecting import KEY, WAIT_S, collecting, connected, end_of, hep, se
 from tests.packets import of_call, stored_in
 from tests.process import COMMAND, Process, environment, login, ringback
 from tests.sip.sip_flows import flow
-from tests.test_captures import REPORT, START, talk
+from tests.test_captures import REPORT, START, stored, talk
 
 REGISTER = """
     0.0   alice > bob    REGISTER      1
@@ -87,6 +90,17 @@ def test_what_two_agents_saw_is_stored_for_each_and_shown_once(api: Api) -> None
         settled(collector, 12)
         assert collector.counts.stored == 12
     assert trace_of(api).count("Call-ID: one@pbx") == 6
+
+
+def test_a_file_of_a_call_that_two_agents_saw_counts_their_reports_once(api: Api) -> None:
+    with collecting(api) as collector:
+        for agent in (1, 2):
+            seen = [*(hep(each, agent=agent) for each in talk()), hep(REPORT, agent=agent, kind=5)]
+            send_tcp(collector, seen)
+            settled(collector, 7 * agent)
+    stored(api, talk())
+    (msdr,) = api.admin.listed("/msdrs")
+    assert msdr["quality"]["reports"] == 1
 
 
 def test_a_retransmission_is_shown_as_often_as_it_was_sent(api: Api) -> None:
@@ -375,6 +389,30 @@ def test_collect_hep_is_a_process_of_its_own(settings: Settings) -> None:
         process.terminate()
         assert process.wait(WAIT_S) == 0
     assert '"stored": 6' in log.read_text()
+
+
+def test_its_numbers_are_for_who_has_the_token() -> None:
+    metrics = Metrics()
+    metrics.measured("ringback_hep_waiting", "Waiting", lambda: 7)
+    port = MetricsPort("127.0.0.1:0", "t0ken", metrics)
+    port.start()
+    try:
+        url = f"http://127.0.0.1:{port.port}"
+        shown = httpx.get(f"{url}/metrics", headers={"Authorization": "Bearer t0ken"})
+        assert (shown.status_code, "ringback_hep_waiting 7.0" in shown.text) == (200, True)
+        assert httpx.get(f"{url}/metrics", headers={"Authorization": "Bearer other"}).status_code == 401
+        assert httpx.get(f"{url}/metrics").status_code == 401
+        assert httpx.get(f"{url}/").status_code == 404
+    finally:
+        port.stop()
+
+
+@pytest.mark.parametrize(
+    ("address", "token"), [("9101", "t"), ("127.0.0.1:99999", "t"), ("127.0.0.1:0", ""), ("[::1]:1", "t")]
+)
+def test_a_port_for_numbers_needs_an_address_and_a_token(address: str, token: str) -> None:
+    with pytest.raises(UsageError, match="hep_metrics"):
+        MetricsPort(address, token, Metrics())
 
 
 def test_collect_hep_says_what_it_needs(settings: Settings) -> None:

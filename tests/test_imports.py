@@ -58,8 +58,8 @@ _ROOMS = {
     "app": "errors metrics collect connectors services jobs identity rest resources pages jobs.kinds",
     "protocol": "rest",
     "server": "errors settings app protocol",
-    "cli": "errors calls record rest.access settings logs blobs store services jobs identity rest resources importers"
-    " demo first_login doctor backups opening app server collect connectors.settings",
+    "cli": "errors calls record rest.access settings logs metrics blobs store services jobs identity rest resources importers"
+    " demo first_login doctor backups opening app server collect connectors connectors.settings",
     "__main__": "cli",
 }
 ROOMS: Mapping[str, set[str]] = {room: set(others.split()) for room, others in _ROOMS.items()}

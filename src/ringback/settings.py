@@ -48,6 +48,7 @@ class Settings:
     hep_leave_out: str = _setting("", "SIP methods (comma-separated) that are not kept, such as REGISTER, OPTIONS.")
     hep_tls_certificate: str = _setting("", "File of the certificate chain for tls:// addresses (PEM).")
     hep_tls_key: str = _setting("", "File of its private key, unless it stands in the same file.")
+    hep_metrics: str = _setting("", "Address where `collect hep` answers /metrics, such as 127.0.0.1:9101.")
     sip_mask: str = _setting("no", "yes: digest responses and SRTP keys in captured SIP are stored as asterisks.")
     log_level: str = _setting("info", "debug, info, warning or error.")
     connectors: tuple[Connector, ...] = ()
