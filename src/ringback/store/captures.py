@@ -86,10 +86,14 @@ def _whole(
     more = [one for one, name in hashes.items() if there.get(one) != given[name][1]]
     found = {name: session for name, (session, _) in given.items()}
     for one, seen in _read(db, customer_id, day, more).items():
-        packets = [each.packet for each in seen]
-        whole = (each for each in media_sessions(packets) if key(each.call_id) == hashes[one])
-        found[hashes[one]] = next(whole, found[hashes[one]])
+        found[hashes[one]] = session_of(hashes[one], seen) or found[hashes[one]]
     return found
+
+
+def session_of(name: str, seen: Iterable[Seen]) -> MediaSession | None:
+    """What the stored packets of a Call-ID tell; None where they are of no call."""
+    sessions = (each for each in media_sessions(once(seen)) if key(each.call_id) == name)
+    return next(sessions, None)
 
 
 # -- packets ----------------------------------------------------------------------------------------------------------

@@ -5,10 +5,9 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from ringback.sip.dialog import MediaSession
-from ringback.sip.dialogs import media_sessions
 from ringback.sip.packet import Packet
 from ringback.store import legs
-from ringback.store.captures import SECOND_US, Seen, key, once, read_seen
+from ringback.store.captures import SECOND_US, Seen, once, read_seen, session_of
 from ringback.store.database import Db
 
 MOST_STEPS = 4
@@ -76,13 +75,8 @@ class _Reader:
 
     def sessions(self, names: Sequence[str]) -> dict[str, MediaSession]:
         self.seen |= read_seen(self._db, self._customer_id, [name for name in names if name not in self.seen])
-        found = ((name, _session(name, self.seen[name])) for name in names if name in self.seen)
+        found = ((name, session_of(name, self.seen[name])) for name in names if name in self.seen)
         return {name: session for name, session in found if session is not None}
-
-
-def _session(name: str, seen: Sequence[Seen]) -> MediaSession | None:
-    sessions = (each for each in media_sessions(once(seen)) if key(each.call_id) == name)
-    return next(sessions, None)
 
 
 def _is_complete(db: Db, customer_id: int, names: Iterable[str], found: Mapping[str, Sequence[Seen]]) -> bool:
