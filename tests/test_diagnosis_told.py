@@ -4,7 +4,7 @@ import pytest
 
 from ringback.sip.diagnosis import diagnose
 from ringback.sip.diagnosis.finding import Finding, Severity
-from ringback.sip.diagnosis.headers import headers
+from ringback.sip.headers import headers
 from ringback.sip.packet import Endpoint, Packet
 from tests.scenes import ADDRESSES, START_US, scene
 from tests.test_diagnosis import (

@@ -3,7 +3,6 @@
 This is what the diagram says; `ladder_svg.py` draws it.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from enum import StrEnum
 from itertools import groupby
@@ -11,6 +10,7 @@ from typing import NamedTuple
 
 from ringback.sip import sdp
 from ringback.sip.causes import of_reason
+from ringback.sip.headers import headers
 from ringback.sip.message import CSeq, SipMessage, address, decoded, user_of
 from ringback.sip.order import Seen, causal
 from ringback.sip.packet import Packet
@@ -21,7 +21,6 @@ from ringback.sip.reports import is_bare
 MOST = 2_000
 _LONGEST = 300  # characters of a label or summary
 HOLD, RESUME = "hold", "resume"
-_HELD = frozenset({"sendonly", "inactive"})
 _TO_SOMEBODY = frozenset({"INVITE", "MESSAGE", "SUBSCRIBE", "PUBLISH"})
 
 
@@ -161,7 +160,7 @@ class _Drawing:
             return
         yield self._media(message)
         yield of_reason(message.reason) or message.reason
-        yield from _headers(packet.payload, message)
+        yield from _purpose(packet.payload, message)
         if message.malformed:
             yield "malformed"
 
@@ -198,7 +197,7 @@ class _Holding:
         state, at = self._state.get(key, ("", -1))
         if number == at:
             return state
-        now = HOLD if directions <= _HELD else RESUME if state == HOLD else ""
+        now = HOLD if directions <= sdp.HOLDING else RESUME if state == HOLD else ""
         self._state[key] = now, number
         if now == HOLD:
             self._open.setdefault(key, Hold(column, step, None))
@@ -242,15 +241,15 @@ def _stream(stream: sdp.Media, is_named: bool) -> str:
     return " ".join(words)
 
 
-def _headers(payload: bytes, message: SipMessage) -> Iterator[str]:
+def _purpose(payload: bytes, message: SipMessage) -> Iterator[str]:
     """Of a request or response what tells most of why it was sent."""
     if message.is_request and message.method == "REFER":
-        yield f"to {_party(_header(payload, 'refer-to', 'r'))}"
+        yield f"to {_party(_header(payload, 'refer-to'))}"
     if message.is_request and message.method == "NOTIFY":
-        event = _header(payload, "event", "o").partition(";")[0]
+        event = _header(payload, "event").partition(";")[0]
         told = decoded(message.body[:120]).strip().split("\n")[0].strip() if event == "refer" else ""
         yield f"{event}: {told}" if told else event
-    if _header(payload, "replaces"):
+    if message.replaces:
         yield "replaces another call"
     if 300 <= message.status < 400:
         yield f"to {_party(message.contact_text)}"
@@ -263,10 +262,8 @@ def _party(text: str) -> str:
     return found.user or found.uri
 
 
-def _header(payload: bytes, *names: str) -> str:
-    pattern = rb"(?:^|\n)(?:%s)[ \t]*:[ \t]*([^\r\n]*)" % "|".join(names).encode()
-    found = re.search(pattern, payload.partition(b"\r\n\r\n")[0], re.I)
-    return decoded(found[1]).strip() if found else ""
+def _header(payload: bytes, name: str) -> str:
+    return next(iter(headers(payload).get(name, [])), "")
 
 
 def _heard(packets: Iterable[Packet]) -> str:

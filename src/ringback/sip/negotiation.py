@@ -11,7 +11,6 @@ from ringback.sip.packet import Endpoint
 Tags = tuple[str, str]
 """The From and To tag of a dialog in the order of the alphabet: the same for requests of both sides."""
 
-_DIRECTIONS = frozenset({"sendonly", "inactive"})
 _HELD = (b"sendonly", b"inactive", b"0.0.0.0")
 _DESCRIPTION = b"v=0"
 
@@ -92,7 +91,7 @@ def audio(body: bytes) -> Iterator[sdp.Media]:
 
 def _is_held(body: bytes) -> bool:
     """By the direction of its audio; nearly always without reading it."""
-    return any(word in body for word in _HELD) and next((one.direction in _DIRECTIONS for one in audio(body)), False)
+    return any(word in body for word in _HELD) and next((one.direction in sdp.HOLDING for one in audio(body)), False)
 
 
 def _transaction(message: SipMessage) -> _Transaction:

@@ -6,6 +6,8 @@ from typing import NamedTuple
 from ringback.sip.packet import Endpoint
 
 DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
+HOLDING = frozenset({"sendonly", "inactive"})
+"""Of who put the call on hold (RFC 3264 section 8.4)."""
 _STATIC = {
     0: "PCMU/8000", 3: "GSM/8000", 4: "G723/8000", 5: "DVI4/8000", 6: "DVI4/16000", 7: "LPC/8000", 8: "PCMA/8000",
     9: "G722/8000", 10: "L16/44100", 11: "L16/44100", 12: "QCELP/8000", 13: "CN/8000", 14: "MPA/90000", 15: "G728/8000",

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from ringback.sip.diagnosis.call import CHALLENGES, Call, Exchange, Leg, Message
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
-from ringback.sip.diagnosis.headers import parameter
+from ringback.sip.headers import parameter
 
 LOOP = Kind(
     "authentication-loop",

@@ -5,7 +5,7 @@ from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from ringback.sip import sdp
-from ringback.sip.diagnosis.headers import Headers, headers
+from ringback.sip.headers import Headers, headers
 from ringback.sip.message import SipMessage
 from ringback.sip.order import Seen, causal
 from ringback.sip.packet import Endpoint, Packet

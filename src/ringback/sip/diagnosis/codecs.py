@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from ringback.sip import sdp
+from ringback.sip.diagnosis.agreements import agreements
 from ringback.sip.diagnosis.call import Call, Message
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
-from ringback.sip.diagnosis.negotiation import agreements
 from ringback.sip.diagnosis.outcomes import failures
 
 REFUSED = Kind(

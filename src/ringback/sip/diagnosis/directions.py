@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from ringback.sip.diagnosis.agreements import Agreement, agreements
 from ringback.sip.diagnosis.call import Call, Leg, Message, party
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
-from ringback.sip.diagnosis.negotiation import Agreement, agreements
 
 ONE_WAY = Kind(
     "media-one-way",

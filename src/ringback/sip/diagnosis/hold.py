@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ringback.sip.diagnosis.call import SECOND_US, Call, Leg, Message, party, seconds
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
+from ringback.sip.sdp import HOLDING
 
 NOT_RESUMED = Kind(
     "hold-not-resumed",
@@ -14,7 +15,6 @@ NOT_RESUMED = Kind(
 )
 KINDS = (NOT_RESUMED,)
 _LONG_US = 5 * SECOND_US
-_HELD = frozenset({"sendonly", "inactive"})
 
 
 class Hold(NamedTuple):
@@ -46,7 +46,7 @@ def holds(leg: Leg) -> list[Hold]:
         request = each.hop.request
         if request is None or request.audio is None or not 200 <= each.hop.status < 300:
             continue
-        is_held = request.audio.direction in _HELD
+        is_held = request.audio.direction in HOLDING
         if is_held and each.tag not in now:
             now[each.tag] = Hold(leg, each.tag, request, None)
         elif not is_held and each.tag in now:

@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 
 from ringback.sip.diagnosis.call import Call, Message
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
-from ringback.sip.diagnosis.headers import parameter
+from ringback.sip.headers import parameter
 
 MEDIA = Kind(
     "nat-media-address",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from ringback.sip.diagnosis.call import SECOND_US, Call, Leg, Message, party, seconds
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
-from ringback.sip.diagnosis.headers import number
+from ringback.sip.headers import number
 
 EXPIRED = Kind(
     "session-timer-expired",

@@ -1,4 +1,4 @@
-"""Headers that dialogs do not need but a diagnosis does (RFC 3261 section 7.3)."""
+"""All headers of a message, by name (RFC 3261 section 7.3); ``message`` has those that dialogs need."""
 
 import re
 
