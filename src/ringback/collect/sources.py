@@ -16,6 +16,7 @@ from ringback.sip.hep import Captured
 
 UNKNOWN, WRONG_KEY = "unknown sender", "wrong key"
 _REMEMBERED = 10_000
+_LONGEST_REMEMBERED = 256  # bytes of a key: anybody may send any
 _HINT = "a line is `customer=1 key=secret networks=192.0.2.0/24 capture_id=2001`, with a key or networks or both"
 
 
@@ -80,7 +81,7 @@ class Gate:
     def customer(self, ip: str, captured: Captured) -> int:
         """Raises Refused for an unknown sender and for a wrong key."""
         asked = ip, captured.capture_id, captured.key
-        found = self._found.get(asked)
+        found = self._look(*asked) if len(captured.key) > _LONGEST_REMEMBERED else self._found.get(asked)
         if found is None:
             if len(self._found) >= _REMEMBERED:
                 self._found.clear()

@@ -34,6 +34,7 @@ SWEEP_S = 60.0
 USERS_S = 30.0
 MOST_ENDS = 50_000
 MOST_UNREAD = 10_000
+MOST_UNREAD_BYTES = 16 << 20
 MOST_LEGS = 8
 LEGS_US = 10_000_000
 
@@ -51,7 +52,7 @@ class Writer:
         self._left_out = frozenset(method.encode() for method in left_out)
         self._customers = sorted(set(customers))
         self._users: dict[int, tuple[float, Mapping[str, int] | None]] = {}
-        self._ends = Ends()
+        self._ends: dict[int, Ends] = {}
         self._registers = Registers(services, self._users_of)
         self._calls = Calls()
         self._gives_up_at: float | None = None
@@ -72,7 +73,7 @@ class Writer:
         while (entries := self._queue.take(BATCH, LINGER_S, PATIENCE_S)) is not None:
             by_customer: dict[int, list[Message]] = {}
             for customer_id, captured in entries:
-                by_customer.setdefault(customer_id, []).extend(self._messages(captured))
+                by_customer.setdefault(customer_id, []).extend(self._messages(customer_id, captured))
             for customer_id, messages in by_customer.items():
                 self._store(customer_id, messages)
             self._registers.note(entries)
@@ -82,7 +83,7 @@ class Writer:
 
     # -- what a packet is ---------------------------------------------------------------------------------------------
 
-    def _messages(self, captured: hep.Captured) -> Iterator[Message]:
+    def _messages(self, customer_id: int, captured: hep.Captured) -> Iterator[Message]:
         """One for each dialog that it belongs to; none for a keep-alive, and for what the settings leave out."""
         packet = captured.packet
         payload = packet.payload
@@ -93,21 +94,27 @@ class Writer:
             sip = scan(payload)
             found = [sip.call_id or captured.correlation]
             if b"\nm=" in payload:
-                self._ends.learn(packet, found[0])
+                self._ends_of(customer_id).learn(packet, found[0])
         else:
-            sip, found = None, self._reported(captured)
+            sip, found = None, self._reported(customer_id, captured)
         seen, now = Seen(packet, captured.capture_id), self._clock()
         for call_id in found:
             yield signalling.message(call_id, seen, captured.correlation, sip, now)
         if sip is not None and (told := voice_reports.call_id(payload)):
             yield signalling.message(told, seen, captured.correlation, None, now)
 
-    def _reported(self, captured: hep.Captured) -> list[str]:
+    def _reported(self, customer_id: int, captured: hep.Captured) -> list[str]:
         """The calls that a report on media belongs to: as it says, as its agent says, or by its addresses."""
         named = _REPORT_CALL_ID.search(captured.packet.payload) if captured.protocol == hep.QUALITY_REPORT else None
         if named:
             return [named[1].decode("utf-8", "replace")]
-        return [captured.correlation] if captured.correlation else self._ends.calls(captured.packet) or [""]
+        if captured.correlation:
+            return [captured.correlation]
+        return self._ends_of(customer_id).calls(captured.packet) or [""]
+
+    def _ends_of(self, customer_id: int) -> "Ends":
+        """Private addresses are the same with many customers."""
+        return self._ends.setdefault(customer_id, Ends())
 
     # -- storing ------------------------------------------------------------------------------------------------------
 
@@ -209,19 +216,26 @@ class Ends:
     def __init__(self) -> None:
         self._calls: OrderedDict[Endpoint, dict[str, int]] = OrderedDict()
         self._unread: deque[tuple[Packet, str]] = deque()
+        self._unread_bytes = 0
 
     def learn(self, packet: Packet, call_id: str) -> None:
         """Read when the first packet is asked about: agents that send a Call-ID with every report are the rule."""
         self._unread.append((packet, call_id))
-        if len(self._unread) > MOST_UNREAD:
-            self._unread.popleft()
+        self._unread_bytes += len(packet.payload)
+        if len(self._unread) > MOST_UNREAD or self._unread_bytes > MOST_UNREAD_BYTES:
+            self._next()
 
     def calls(self, packet: Packet) -> list[str]:
         while self._unread:
-            self._read(*self._unread.popleft())
-        while len(self._calls) > MOST_ENDS:
-            self._calls.popitem(last=False)
+            self._read(*self._next())
+            while len(self._calls) > MOST_ENDS:
+                self._calls.popitem(last=False)
         return list({name: None for end in (packet.src, packet.dst) for name in self._calls.get(end, ())})
+
+    def _next(self) -> tuple[Packet, str]:
+        packet, call_id = self._unread.popleft()
+        self._unread_bytes -= len(packet.payload)
+        return packet, call_id
 
     def _read(self, packet: Packet, call_id: str) -> None:
         for media in sdp.media(packet.payload.partition(b"\r\n\r\n")[2]):

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from ringback.sip.packet import Endpoint
 
+MOST_STREAMS, MOST_FORMATS = 64, 128
+"""What is read of a description; there are no more payload types."""
 DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
 HOLDING = frozenset({"sendonly", "inactive"})
 """Of who put the call on hold (RFC 3264 section 8.4)."""
@@ -76,16 +78,19 @@ class _Section:
 
 
 def media(body: bytes) -> list[Media]:
-    """The streams of an SDP body, also of one inside a multipart body; those refused (port 0) left out."""
+    """The streams of an SDP body, also of one inside a multipart body; those refused (port 0) left out. Of more than
+    `MOST_STREAMS` the first."""
     session = current = _Section()
     streams: list[_Section] = []
     text = body[max(body.find(b"v=0"), 0) :].decode("latin-1")
     for line in text.splitlines():
         key, equals, value = line.strip().partition("=")
         if key == "m" and equals:
+            if len(streams) == MOST_STREAMS:
+                break
             current = _Section(session.address, session.direction)
             current.kind, current.port = _stream(value)
-            current.formats = value.split()[3:]
+            current.formats = value.split()[3 : 3 + MOST_FORMATS]
             streams.append(current)
         elif key in {"c", "a"}:
             current.add(key, value.strip())

@@ -17,6 +17,8 @@ MOST_LEGS = 128
 """A call that has more is shown without the rest."""
 MOST_OF_KEY = 64
 """What more sessions share is no name of a call."""
+MOST_TOLD = 256
+"""Keys of a session that are kept: a call has a few."""
 MOST_KEYS = 32
 """That one session is looked for by."""
 _AT_ONCE = 100
@@ -48,7 +50,7 @@ class Told:
             if legs.tells(packet.payload):
                 found |= legs.keys(packet.payload)
         self._read, self._last = len(messages), messages[-1] if messages else None
-        found -= self._keys
+        found = set(sorted(found - self._keys)[: max(MOST_TOLD - len(self._keys), 0)])
         self._keys |= found
         return found
 

@@ -1,0 +1,70 @@
+"""Senders that want more than their part: of other customers' calls, and of the collector's memory."""
+
+import sys
+
+import pytest
+
+from ringback.collect.sources import Gate, Refused, sources
+from ringback.collect.writer import MOST_UNREAD_BYTES, Ends
+from ringback.sip import hep as protocol
+from ringback.sip import sdp
+from ringback.sip.packet import Endpoint, Packet
+from ringback.store import legs
+from tests.api import Api
+from tests.collecting import collecting, hep, send_tcp, settled
+from tests.test_captures import REPORT, talk
+
+BOTH = "customer={acme} key=s3cret\ncustomer={other} key=theirs"
+ENDS = "UDP", Endpoint("192.0.2.1", 5060), Endpoint("192.0.2.2", 5060)
+
+
+def test_calls_of_another_customer_at_the_same_addresses_take_no_reports(api: Api) -> None:
+    *mine, bye, answer = talk("mine@pbx")
+    theirs = [each._replace(at_us=each.at_us + 20_000_000) for each in talk("theirs@pbx")]
+    with collecting(api, BOTH) as collector:
+        send_tcp(collector, [hep(each) for each in mine])
+        settled(collector, 4)
+        send_tcp(collector, [hep(each, key="theirs") for each in theirs])
+        settled(collector, 10)
+        send_tcp(collector, [hep(each, kind=5 if each is REPORT else 1) for each in (REPORT, bye, answer)])
+        settled(collector, 13)
+    (msdr,) = api.admin.listed("/msdrs")
+    assert msdr["quality"]["reports"] == 1
+
+
+def test_a_key_of_any_length_is_refused_and_not_remembered() -> None:
+    gate = Gate(sources("customer=1 key=s3cret"))
+    key = bytes(60_000)
+    before = sys.getrefcount(key)
+    with pytest.raises(Refused):
+        gate.customer("192.0.2.1", protocol.Captured(Packet(0, *ENDS, b""), 1, 0, key, ""))
+    assert sys.getrefcount(key) == before
+
+
+def test_of_a_description_without_end_the_first_streams_are_read() -> None:
+    body = b"v=0\r\nc=IN IP4 192.0.2.1\r\n" + b"".join(b"m=audio %d RTP/AVP 0\r\n" % port for port in range(1, 4_000))
+    assert len(sdp.media(body)) == sdp.MOST_STREAMS
+    formats = " ".join(map(str, range(9_000))).encode()
+    (one,) = sdp.media(b"v=0\r\nc=IN IP4 192.0.2.1\r\nm=audio 4000 RTP/AVP " + formats)
+    assert len(one.codecs) == sdp.MOST_FORMATS
+
+
+def test_large_descriptions_that_wait_to_be_read_push_out_the_oldest() -> None:
+    ends = Ends()
+    padding = b"a=" + b"x" * 60_000
+    n = MOST_UNREAD_BYTES // 60_000 + 2
+    for port in range(1, n):
+        body = b"\r\n\r\nv=0\r\nc=IN IP4 192.0.2.9\r\nm=audio %d RTP/AVP 0\r\n" % (2 * port)
+        ends.learn(Packet(0, *ENDS, body + padding), f"{port}@pbx")
+    first, last = (Packet(0, "UDP", Endpoint("192.0.2.9", 2 * port + 1), ENDS[1], b"") for port in (1, n - 1))
+    assert ends.calls(first) == []
+    assert ends.calls(last) == [f"{n - 1}@pbx"]
+
+
+def test_a_call_that_names_thousands_of_others_is_known_by_some() -> None:
+    told = legs.Told()
+    packets = []
+    for turn in range(3):
+        named = "".join(f"Join: {turn}-{n}@pbx\r\n" for n in range(1_000))
+        packets.append(Packet(turn, *ENDS, f"INVITE sip:a@b SIP/2.0\r\n{named}\r\n".encode()))
+    assert sum(len(told.fresh(packets[:n])) for n in (1, 2, 3)) == legs.MOST_TOLD
