@@ -36,6 +36,7 @@ class Ami:
         self._socket = socket.create_connection(("127.0.0.1", 5038))
         threading.Thread(target=self._listen, daemon=True).start()
         self.action(Action="Login", Username="ledger", Secret="ledger")
+        self.booted = self.until("Event: FullyBooted")
         for name in ("VarSet", "TestEvent", "RTCPSent", "RTCPReceived", "SuccessfulAuth", "ChallengeSent"):
             self.action(Action="Filter", Operation="Add", Filter=f"!Event: {name}")
 
@@ -72,8 +73,22 @@ class Ami:
 class Scene:
     """What a scene plays with."""
 
-    def __init__(self, place: lab.Lab, ami: Ami) -> None:
-        self.place, self.ami = place, ami
+    def __init__(self, place: lab.Lab, stack: ExitStack, logs: Path) -> None:
+        self._stack, self._logs = stack, logs
+        self.asterisk = started(stack, logs)
+        self.place, self.ami = place, Ami()
+
+    def kill_asterisk(self) -> None:
+        """And start it again; phones register anew."""
+        heard = [self.ami.booted, *self.ami.heard]
+        self.asterisk.kill()
+        self.asterisk.wait()
+        (ROOT / "var/run/asterisk/asterisk.ctl").unlink(missing_ok=True)
+        self.asterisk = started(self._stack, self._logs)
+        self.ami = Ami()
+        self.ami.heard[:0] = heard
+        for name in ("101", "102", "103", "104", "105"):
+            self.phone(name).register()
 
     def phone(self, name: str) -> lab.Phone:
         if name == "outside":
@@ -218,8 +233,7 @@ def main() -> None:
     failed = []
     with ExitStack() as stack:
         stack.enter_context(copied())
-        started(stack, given.into)
-        scene = Scene(lab.Lab(stack, given.into), Ami())
+        scene = Scene(lab.Lab(stack, given.into), stack, given.into)
         forwarding_phone(scene.place)
         for name in ("101", "102", "103", "104", "105", "outside"):
             scene.phone(name)

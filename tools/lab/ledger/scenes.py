@@ -973,3 +973,15 @@ def two_calls_at_once(s: Scene) -> None:
     first.hang_up(one)
     s.talk(0.5)
     second.hang_up(two)
+
+
+@scene
+def killed_in_the_middle(s: Scene) -> None:
+    """101 talks to 102 when Asterisk is killed; after its start 101 calls 103, who answers."""
+    talks(s, "101", "102", 1.5)
+    s.kill_asterisk()
+    phone = s.phone("101")
+    leg = phone.call("103")
+    phone.talks(leg)
+    s.talk(1.5)
+    phone.hang_up(leg)

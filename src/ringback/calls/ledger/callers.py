@@ -77,12 +77,24 @@ def attach(caller: Leg | None, callee: Leg) -> None:
     if callee.caller_step is not None:
         callee.caller_step.callees.remove(callee)
         _drop_empty(callee.caller, callee.caller_step)
-    if not _goes_on(caller.step, callee):
+    step = caller.step
+    if step is None or not _goes_on(step, callee):
         number = caller.sent_to or ("" if caller.steps else caller.dialled)
-        begin_step(caller, Step(Kind.DIAL, "", "", number, callee.started_us, is_guess=True), None)
-    callee.caller, callee.caller_step, callee.is_called = caller, caller.step, True
-    if caller.step is not None:
-        caller.step.callees.append(callee)
+        step = Step(Kind.DIAL, "", "", number, callee.started_us, is_guess=True)
+        if caller.step is not None and caller.step.kind is Kind.CONFERENCE:
+            caller.steps.append(step)  # those in it have somebody called, and stay
+        else:
+            begin_step(caller, step, None)
+    callee.caller, callee.caller_step, callee.is_called = caller, step, True
+    step.callees.append(callee)
+
+
+def adopt(first: Leg) -> None:
+    """The channel that the call is named after is told of after those that it has called."""
+    for leg in list(first.call.legs.values()):
+        if leg is not first and leg.is_called and leg.caller is None and leg.peer is None:
+            leg.is_doubtful = True
+            attach(first, leg)
 
 
 def _drop_empty(caller: Leg | None, step: Step) -> None:
@@ -92,9 +104,9 @@ def _drop_empty(caller: Leg | None, step: Step) -> None:
         caller.step = None if caller.step is step else caller.step
 
 
-def _goes_on(step: Step | None, callee: Leg) -> bool:
+def _goes_on(step: Step, callee: Leg) -> bool:
     """Not when everybody whom the step names has gone, and this one is another: the channel dials again."""
-    if step is None or step.kind not in {Kind.DIAL, Kind.QUEUE}:
+    if step.kind not in {Kind.DIAL, Kind.QUEUE}:
         return False
     if step.kind is Kind.QUEUE or not step.callees or _address(callee) in step.data:
         return True

@@ -59,6 +59,8 @@ class Board:
         if leg.is_called and not leg.name.endswith(";2"):
             by = self.legs.get(self.expected.pop(leg.id, ""))
             callers.attach(by or callers.guess(call, leg, at_once=self.tells_applications), leg)
+        elif leg.id == call.linked_id and len(call.legs) > 1:
+            callers.adopt(leg)
         return leg
 
     def rename(self, leg: Leg, name: str) -> None:

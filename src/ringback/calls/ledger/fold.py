@@ -47,11 +47,11 @@ class Ledger:
 
     def take(self, event: Event) -> list[Call]:
         """The calls that have ended by this event."""
-        self._clock_us = max(self._clock_us, min(self._before_us, event.at_us))  # one wrong time moves nothing
-        self._before_us = event.at_us
         kind = type(event.fact)
         if kind is events.Restarted:
-            return self.close(RESTARTED)
+            return [self._closed(call, RESTARTED, self._clock_us) for call in list(self.board.calls.values())]
+        self._clock_us = max(self._clock_us, min(self._before_us, event.at_us))  # one wrong time moves nothing
+        self._before_us = event.at_us
         overdue = self._overdue()
         if kind is events.CallEnded:
             self._silence(event)
@@ -98,10 +98,12 @@ class Ledger:
             return [self._closed(call, CUT)]
         return []
 
-    def _closed(self, call: Call, fault: str) -> Call:
+    def _closed(self, call: Call, fault: str, seen_us: int = 0) -> Call:
+        """It ends when something was last heard of it, or of the PBX (`seen_us`)."""
         call.note(fault)
+        call.last_us = max(call.last_us, seen_us)
         for leg in [each for each in call.legs.values() if each.ended_us is None]:
-            changes.end(self.board, leg, max(call.last_us, leg.started_us))
+            changes.end(self.board, leg, call.last_us)
         return self._left(call)
 
     def _left(self, call: Call) -> Call:

@@ -160,13 +160,16 @@ def _result(draft: Draft) -> tuple[int | None, int, bool, Outcome]:
 
 
 def _assumed(caller: Leg, callee: Leg) -> Talk | None:
-    """Both were answered, and of no bridge was heard."""
-    if callee.answered_us is None or caller.answered_us is None or callee.taken_by is not None:
+    """Both were answered, and of no bridge was heard; or the one who was called talked to others, in a conference."""
+    if callee.answered_us is None or callee.taken_by is not None:
         return None
-    if callee.steps or caller.was_bridged or callee.was_bridged:
+    if callee.steps and callee.steps[0].kind is Kind.CONFERENCE:
+        started_us, ends = callee.answered_us, [callee.ended_us]
+    elif caller.answered_us is None or callee.steps or caller.was_bridged or callee.was_bridged:
         return None
-    started_us = max(callee.answered_us, caller.answered_us)
-    ended_us = max(min(caller.ended_us or started_us, callee.ended_us or started_us), started_us)
+    else:
+        started_us, ends = max(callee.answered_us, caller.answered_us), [caller.ended_us, callee.ended_us]
+    ended_us = max(min((us for us in ends if us is not None), default=started_us), started_us)
     return Talk(caller, callee, started_us, ended_us, ended_us - started_us)
 
 

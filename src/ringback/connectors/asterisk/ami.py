@@ -13,6 +13,8 @@ LINE_LIMIT_BYTES = 1_000
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}", re.ASCII)
 _FORBIDDEN = re.compile(r"[\r\n\0]")
 
+_END = b"\r\n\r\n"
+
 Message = dict[str, str]
 """Headers by name as Asterisk writes it. One that came repeatedly has all its values, joined by LF, in their order."""
 
@@ -26,22 +28,32 @@ class Decoder:
 
     def __init__(self) -> None:
         self.banner = ""
-        self._left = b""
+        self._left = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
         """The messages that are complete now. TooLong when one is over 1 MiB."""
+        seen = max(len(self._left) - len(_END) + 1, 0) if self.banner else 0
         self._left += data
-        if not self.banner:
-            line, end, rest = self._left.partition(b"\r\n")
-            if end:
-                self.banner, self._left = line.decode("utf-8", "replace"), rest
-        *blocks, self._left = self._left.split(b"\r\n\r\n")
+        if not self.banner and not self._has_banner():
+            return []
+        if self._left.find(_END, seen) < 0:
+            blocks: list[bytearray] = []
+        else:
+            *blocks, self._left = self._left.split(_END)
         if len(self._left) > MESSAGE_LIMIT_BYTES or any(len(block) > MESSAGE_LIMIT_BYTES for block in blocks):
             raise TooLong
         return [_message(block) for block in blocks if block]
 
+    def _has_banner(self) -> bool:
+        line, end, rest = self._left.partition(b"\r\n")
+        if end:
+            self.banner, self._left = line.decode("utf-8", "replace"), rest
+        elif len(line) > LINE_LIMIT_BYTES:
+            raise TooLong
+        return bool(end)
 
-def _message(block: bytes) -> Message:
+
+def _message(block: bytearray) -> Message:
     message: Message = {}
     for line in block.decode("utf-8", "replace").split("\r\n"):
         name, _, value = line.partition(":")
