@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, Listed] = {
     "copy-to": Listed("backups", "Copy the SQLite database to PostgreSQL."),
     "retain": Listed("keeping", "Delete what customers keep no longer, and give its space back."),
     "doctor": Listed("checks", "Look for what is wrong with the installation, and say what to do."),
+    "asterisk-config": Listed("connecting", "Print what has to stand in the files of an Asterisk that is connected."),
     "config": Listed("checks", "Show every setting: its value, where that is from, and what it means."),
     "routes": Listed("checks", "List every operation of the API."),
 }

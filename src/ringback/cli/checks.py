@@ -10,6 +10,7 @@ from ringback import doctor as checks
 from ringback import settings
 from ringback.cli import console
 from ringback.cli.backups import verify_installation
+from ringback.cli.connecting import asterisk
 from ringback.cli.console import Config
 from ringback.connectors import settings as connectors
 from ringback.doctor import Finding, Level
@@ -26,6 +27,7 @@ def register(app: typer.Typer) -> None:
     doctors = console.group(doctor.__doc__ or "")
     doctors.callback(invoke_without_command=True, no_args_is_help=False)(doctor)
     doctors.command("verify")(verify_installation)
+    doctors.command("asterisk")(asterisk)
     app.add_typer(doctors, name="doctor")
     app.command("config")(config_)
     app.command("routes")(routes)

@@ -3,6 +3,7 @@
 Used by one thread. What the database does not take now is tried again; the journal remembers it meanwhile.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 SETTLED_US = 60_000_000
 """So long the journal keeps a call that is over: what comes late is not taken for another call."""
 SEEN_US = 1_000_000
+OPTIONS_S = 30.0
 MOST_ORIGINS = 200_000
 
 
@@ -44,6 +46,7 @@ class Book:
         self._dirty: set[Call] = set()
         self._recent: dict[str, Call] = {}
         self._last_us = self._noted_us = 0
+        self._read_options: dict[int, tuple[float, Options]] = {}
         self.shown = Shown(services)
 
     @property
@@ -224,9 +227,13 @@ class Book:
         return [rule.endpoint for rule in self._connector.rules if rule.customer == customer_id and rule.endpoint]
 
     def _options(self, customer_id: int) -> Options:
-        sql = "SELECT cc FROM customers WHERE id = :customer"
-        country = self._services.database.read(lambda db: value(db, sql, {"customer": customer_id}))
-        return Options(country=country or None, outside_prefix=self._connector.outside_prefix)
+        read_at, found = self._read_options.get(customer_id, (0.0, None))
+        if found is None or time.monotonic() - read_at > OPTIONS_S:
+            sql = "SELECT cc FROM customers WHERE id = :customer"
+            country = self._services.database.read(lambda db: value(db, sql, {"customer": customer_id}))
+            found = Options(country=country or None, outside_prefix=self._connector.outside_prefix)
+            self._read_options[customer_id] = time.monotonic(), found
+        return found
 
     def customer_of(self, call: Call) -> int | None:
         """Whose call it is; None for nobody's."""

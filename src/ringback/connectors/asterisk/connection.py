@@ -36,7 +36,7 @@ from ringback.services import Services
 log = structlog.get_logger()
 
 FIRST_S, LONGEST_S = 1.0, 60.0
-TICK_S = 0.1
+TICK_S, SHOW_S = 0.1, 0.2
 SHOWN_S = 3.0
 BATCH = 5_000
 WAITING = 200_000
@@ -81,6 +81,7 @@ class Connection:
         self._before: set[str] = set()
         self._contact_us = 0
         self._is_shown = False
+        self._shown_at = 0.0
         self._stopping = threading.Event()
         self._lost = threading.Event()
         self._failures = Failures()
@@ -296,7 +297,9 @@ class Connection:
         self.book.store()
         if self._is_shown:
             self._contact_us = self.book.see(time.time_ns() // 1_000)
-            self.book.show()
+            if time.monotonic() - self._shown_at > SHOW_S:
+                self.book.show()
+                self._shown_at = time.monotonic()
         else:
             self.book.shown.hide_all()
 

@@ -1,0 +1,91 @@
+"""`ringback doctor asterisk` and `asterisk-config`: whether a PBX tells what is needed, and what has to stand in its files."""
+
+import secrets
+from typing import Annotated
+
+import typer
+
+from ringback.cli import console
+from ringback.cli.console import Config
+from ringback.connectors.asterisk import setup
+from ringback.connectors.asterisk.session import Login, Lost, Session
+from ringback.connectors.settings import Connector
+from ringback.errors import UsageError
+from ringback.settings import Settings
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As in [connectors.NAME].")]
+NoName = Annotated[str | None, typer.Argument(metavar="[NAME]", help="As in [connectors.NAME].")]
+USER = "ringback"
+
+
+def register(app: typer.Typer) -> None:
+    app.command("asterisk-config")(asterisk_config)
+
+
+def asterisk(name: Name, config: Config = None) -> None:
+    """Check a connected Asterisk: login, privileges, channel events, modules. Prints the lines that are missing.
+
+    Changes nothing there. Exit code: 0 when calls are told as they should be (warnings may be), 1 when not.
+
+    Example: `ringback doctor asterisk office --config /etc/ringback.toml`
+    """
+    given = _named(console.configured(config), name)
+    faults = 0
+    for point in _points(given):
+        faults += not point.is_good and point.is_needed
+        word, colour = (
+            ("ok", "green") if point.is_good else ("fault", "red") if point.is_needed else ("warning", "yellow")
+        )
+        console.out.print(f"[{colour}]{word:8}[/]", end="")
+        console.out.print(point.text, markup=False)
+        if point.lines:
+            console.out.print(f"\n; {point.file}\n" + "\n".join(point.lines) + "\n", markup=False)
+    if faults:
+        console.out.print("After a change: asterisk -rx 'core reload' (modules.conf: restart Asterisk).", markup=False)
+        raise typer.Exit(1)
+
+
+def _points(given: Connector) -> list[setup.Point]:
+    try:
+        session = Session(Login(given.host, given.port, given.user, given.secret), lambda _: None, lambda _: None)
+    except Lost as error:
+        return [setup.Point(False, True, str(error))]
+    try:
+        login = setup.Point(True, True, f"login as {given.user} at {given.host}:{given.port}")
+        return [login, *setup.points(session, given.user)]
+    except Lost as error:
+        return [setup.Point(False, True, str(error))]
+    finally:
+        session.close()
+
+
+def _named(found: Settings, name: str) -> Connector:
+    for each in found.connectors:
+        if each.name == name:
+            return each
+    known = ", ".join(each.name for each in found.connectors) or "none"
+    raise UsageError(f"There is no [connectors.{name}] in the configuration; there is {known}.")
+
+
+def asterisk_config(name: NoName = None, config: Config = None) -> None:
+    """Print what has to stand in the files of an Asterisk, and in ours. Without NAME: with a new secret, to begin with.
+
+    Example: `ringback asterisk-config`
+    """
+    if name is None:
+        user, secret = USER, secrets.token_urlsafe(24)
+    else:
+        given = _named(console.configured(config), name)
+        user, secret = given.user, given.secret
+    for file, lines in setup.files(user, secret, "127.0.0.1").items():
+        console.out.print(f"; ---- /etc/asterisk/{file}\n" + "\n".join(lines) + "\n", markup=False)
+    if name is None:
+        ours = (
+            "[connectors.office]",
+            'kind = "asterisk"',
+            f'user = "{user}"',
+            f'secret = "{secret}"',
+            "customer = 1",
+            'dial_context = "from-internal"',
+        )
+        console.out.print("# ---- the configuration file of Ringback\n" + "\n".join(ours), markup=False)
