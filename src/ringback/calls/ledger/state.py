@@ -113,12 +113,13 @@ class Call:
 
 
 def endpoint(name: str) -> str:
-    """`101` of `PJSIP/101-0000001a`, of `Local/101@office-0000001a;1` and of `SIP/101-0000001a<ZOMBIE>`."""
-    slashed = name.partition("/")[2] or name
-    front = slashed.partition("<")[0].partition(";")[0]
+    """`101` of `PJSIP/101-0000001a`, `Local/101@office-0000001a;1`, `SIP/101-0000001a<ZOMBIE>` and `sofia/internal/101@office`."""
+    technology, _, slashed = name.partition("/")
+    if technology == "sofia":
+        slashed = slashed.partition("/")[2]
+    front = (slashed or name).partition("<")[0].partition(";")[0]
     plain, dash, serial = front.rpartition("-")
-    return (plain if dash and _is_serial(serial) else front).partition("@")[0]
+    return (plain if dash and not serial.strip(_HEX) else front).partition("@")[0]
 
 
-def _is_serial(text: str) -> bool:
-    return len(text) >= 8 and not text.strip("0123456789abcdefABCDEF")
+_HEX = "0123456789abcdefABCDEF"
