@@ -22,8 +22,8 @@ def own(found: list[Event], prefix: str) -> list[Event]:
         return prefix + text if text else ""
 
     def fact(event: Event) -> Any:
-        ids = {key: name(value) for key, value in event.fact._asdict().items() if key in _IDS}
-        return event.fact._replace(**ids)
+        told: Any = event.fact
+        return told._replace(**{key: name(value) for key, value in told._asdict().items() if key in _IDS})
 
     return [Event(each.at_us, name(each.channel), name(each.linked_id), name(each.name), fact(each)) for each in found]
 
