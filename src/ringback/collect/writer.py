@@ -39,7 +39,6 @@ MOST_LEGS = 8
 LEGS_US = 10_000_000
 
 _CSEQ_METHOD = re.compile(rb"\ncseq[ \t]*:[ \t]*\d+[ \t]+([A-Z]+)", re.I)
-_REPORT_CALL_ID = re.compile(rb"^callid[ \t]*:[ \t]*(\S+)", re.I | re.M)  # RFC 6035 section 4.6.1
 _NOTHING = b"\r\n \t\0"
 
 
@@ -105,12 +104,8 @@ class Writer:
 
     def _reported(self, customer_id: int, captured: hep.Captured) -> list[str]:
         """The calls that a report on media belongs to: as it says, as its agent says, or by its addresses."""
-        named = _REPORT_CALL_ID.search(captured.packet.payload) if captured.protocol == hep.QUALITY_REPORT else None
-        if named:
-            return [named[1].decode("utf-8", "replace")]
-        if captured.correlation:
-            return [captured.correlation]
-        return self._ends_of(customer_id).calls(captured.packet) or [""]
+        named = voice_reports.call_id(captured.packet.payload) or captured.correlation
+        return [named] if named else self._ends_of(customer_id).calls(captured.packet) or [""]
 
     def _ends_of(self, customer_id: int) -> "Ends":
         """Private addresses are the same with many customers."""

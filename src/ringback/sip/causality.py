@@ -24,6 +24,7 @@ WEAK = frozenset({CONFIRMED, CANCELLED, BRIDGED})
 EMITTED = frozenset({PROVISIONAL, NUMBERED, ACKED})
 """Between two messages of one sender: the second may leave before the first has arrived."""
 
+_MOST = 64  # legs into one B2BUA that are looked at
 _VIA = re.compile(rb"(?:^|\n)(?:via|v)[ \t]*:([^\r\n]*)", re.I)
 _BRANCH = re.compile(rb";\s*branch\s*=\s*([^;,\s]+)", re.I)
 _RSEQ = re.compile(rb"\nrseq[ \t]*:[ \t]*(\d{1,10})", re.I)
@@ -259,9 +260,6 @@ def _incoming(out: Fact, inward: dict[_Leg, Fact]) -> Fact | None:
     same = [each for each in same_callee if each.message.from_.user == out.message.from_.user]
     fitting = same or same_callee or others
     return fitting[0] if len(fitting) == 1 else None
-
-
-_MOST = 64
 
 
 class _Bridges:

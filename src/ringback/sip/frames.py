@@ -1,12 +1,10 @@
 """UDP datagrams and TCP segments out of captured frames: link layers, IPv4, IPv6, tunnels, and fragments put together."""
 
-import socket
 import struct
 from collections.abc import Callable
-from functools import lru_cache
 from typing import NamedTuple
 
-from ringback.sip.packet import Endpoint
+from ringback.sip.packet import Endpoint, ip_text
 from ringback.sip.streams import Segment
 
 UDP, TCP = 17, 6
@@ -124,8 +122,8 @@ def udp(datagram: Datagram) -> tuple[Endpoint, Endpoint, bytes, bool]:
     if len(datagram.data) < 8:
         raise SkippedError("UDP header cut")
     src_port, dst_port, length, _ = struct.unpack_from("!4H", datagram.data)
-    src = Endpoint(_text(datagram.src), src_port)
-    dst = Endpoint(_text(datagram.dst), dst_port)
+    src = Endpoint(ip_text(datagram.src), src_port)
+    dst = Endpoint(ip_text(datagram.dst), dst_port)
     end = length if length >= 8 else len(datagram.data)
     return src, dst, datagram.data[8:end], datagram.cut or end > len(datagram.data)
 
@@ -138,14 +136,9 @@ def tcp(datagram: Datagram) -> tuple[Segment, bool]:
     start = header >> 4 << 2
     if start < 20:
         raise SkippedError("TCP header damaged")
-    src = Endpoint(_text(datagram.src), src_port)
-    dst = Endpoint(_text(datagram.dst), dst_port)
+    src = Endpoint(ip_text(datagram.src), src_port)
+    dst = Endpoint(ip_text(datagram.dst), dst_port)
     return Segment(src, dst, sequence, flags, datagram.data[start:]), datagram.cut
-
-
-@lru_cache(maxsize=4096)
-def _text(address: bytes) -> str:
-    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
 
 
 def _ethertype(frame: bytes, at: int, start: int) -> bytes:

@@ -4,14 +4,12 @@ Version 3 is a list of chunks (HEP3 network protocol specification, revision 12,
 fixed header of 16 bytes (IPv4) or 40 (IPv6), to which version 2 adds 12 bytes with the time and the capture id.
 """
 
-import socket
 import struct
 import zlib
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import NamedTuple
 
-from ringback.sip.packet import Endpoint, Packet
+from ringback.sip.packet import Endpoint, Packet, ip_text
 
 SIP, RTCP, RTCP_JSON, QUALITY_REPORT = 1, 5, 35, 99
 """Protocol types (chunk 11) that we read. 5 is JSON in practice, binary by the book; 99 is vq-rtcpxr (RFC 6035)."""
@@ -208,7 +206,7 @@ def _addresses(chunks: dict[int, bytes]) -> tuple[Endpoint, Endpoint]:
     dst = chunks.get(_IPV4_DST) or chunks.get(_IPV6_DST)
     if src is None or dst is None:
         raise HepError("addresses missing")
-    return Endpoint(_text(src), _number(chunks, _SRC_PORT)), Endpoint(_text(dst), _number(chunks, _DST_PORT))
+    return Endpoint(ip_text(src), _number(chunks, _SRC_PORT)), Endpoint(ip_text(dst), _number(chunks, _DST_PORT))
 
 
 def _number(chunks: dict[int, bytes], kind: int) -> int:
@@ -246,7 +244,7 @@ def _version_1_or_2(data: bytes, now_us: int) -> Captured:
     # Some agents leave the 12 bytes of version 2 out of the length, and some their two bytes of padding.
     if not size or header not in (fixed, fixed - 2, 8 + 2 * size) or len(data) < fixed:
         raise HepError("header damaged")
-    src, dst = (Endpoint(_text(data[at : at + size]), port) for at, port in ((8, src_port), (8 + size, dst_port)))
+    src, dst = (Endpoint(ip_text(data[at : at + size]), port) for at, port in ((8, src_port), (8 + size, dst_port)))
     at_us, capture_id = (now_us, 0) if version == 1 else _time_and_id(data, fixed - 12)
     payload = data[max(header, fixed - 2) :] if header != 8 + 2 * size else data[fixed:]
     packet = Packet(at_us, _TRANSPORTS.get(protocol, "UDP"), src, dst, payload)
@@ -260,8 +258,3 @@ def _time_and_id(data: bytes, at: int) -> tuple[int, int]:
         if microseconds < 1_000_000:
             return seconds * 1_000_000 + microseconds, capture_id
     raise HepError("header damaged")
-
-
-@lru_cache(maxsize=8192)
-def _text(address: bytes) -> str:
-    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)

@@ -1,6 +1,8 @@
 """What a capture holds: one datagram or stream message, with its time and its two ends."""
 
 import re
+import socket
+from functools import lru_cache
 from typing import NamedTuple
 
 RTCP_TYPES = range(200, 208)
@@ -10,7 +12,7 @@ _SIP_START = re.compile(rb"[\r\n]*(?:SIP/\d|[A-Za-z0-9.!%*_+`'~-]{1,32}[ \t]+[^\
 
 
 class Endpoint(NamedTuple):
-    """One end of a packet. ``ip`` is the text form that ``inet_ntop`` gives, so that equal ends are equal texts."""
+    """One end of a packet. ``ip``: as `ip_text` writes it, so that equal ends are equal texts."""
 
     ip: str
     port: int
@@ -31,6 +33,12 @@ class Packet(NamedTuple):
     dst: Endpoint
     payload: bytes
     sightings: tuple[tuple[int, int], ...] = ()
+
+
+@lru_cache(maxsize=8192)
+def ip_text(address: bytes) -> str:
+    """Of the 4 or 16 bytes of an address."""
+    return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
 
 
 def is_sip(payload: bytes) -> bool:

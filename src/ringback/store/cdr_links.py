@@ -1,9 +1,9 @@
 """Which CDR an MSDR is a leg of. A wrong link would show one call's messages under another, so doubt means no link.
 
 The rule: the CDR began within five seconds of the dialog's first INVITE; its two numbers are the dialog's; and no CDR
-of another call fits. Of several hops of one call it is the first. Numbers are the same when their digits are, or when one is the other without its country or trunk prefix and
-still has seven digits; a side that is a user fits by the user as well, and the caller by the number in `clid`, which is
-what a PBX puts on the trunk in place of the extension.
+of another call fits. Of several hops of one call it is the first. Numbers are the same when their digits are, or when one
+is the other without its country or trunk prefix and still has seven digits; a side that is a user fits by the user as well,
+and the caller by the number in `clid`, which is what a PBX puts on the trunk in place of the extension.
 """
 
 import re

@@ -27,9 +27,9 @@ from ringback.store import audit, schema, whole_calls
 from ringback.store import shares as store
 from ringback.store.database import Db
 from ringback.store.listing import Listing
+from ringback.store.rows import DAY_S
 from ringback.store.whole_calls import Capture
 
-DAY_S = 86_400
 DAYS = 7
 
 
