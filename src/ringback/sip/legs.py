@@ -31,6 +31,7 @@ REFERRED_US = 5_000_000
 """Within so long a transfer is carried out."""
 LONGEST_US = 4 * 3_600_000_000
 """An older leg is not looked for by who calls."""
+NEVER_US = 1 << 62
 
 _TELLS = re.compile(rb"(?:INVITE|REFER)[ \t]|SIP/2\.0[ \t]+(?:18|2)\d", re.I)
 _HEADER = re.compile(
@@ -42,6 +43,7 @@ _REPLACES = re.compile(r"[?&]replaces=([^&>]*)", re.I)
 _UUID = re.compile(r"(?:^|;\s*remote=)([0-9a-f]{32})(?=;|\s|$)", re.I)
 _ICID = re.compile(r'icid-value\s*=\s*"?([^";\s]+)', re.I)
 _NIL = "0" * 32
+_NOWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 -- nothing listens there
 
 
 class Leg(NamedTuple):
@@ -69,9 +71,6 @@ class Leg(NamedTuple):
         return NEVER_US if self.ended_us is None else self.ended_us
 
 
-NEVER_US = 1 << 62
-
-
 class Times(NamedTuple):
     """Of a leg, in µs; None: not yet."""
 
@@ -92,9 +91,6 @@ def keys(payload: bytes) -> set[str]:
     if b"\nm=" in body:
         found |= {f"{MEDIA}{each.rtp}" for each in sdp.media(body) if each.rtp.ip not in _NOWHERE}
     return {key for key in found if 1 < len(key) <= LONGEST_KEY}
-
-
-_NOWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104
 
 
 def referred_key(user: str) -> str:
@@ -195,8 +191,8 @@ def _names(one: Leg, other: Leg) -> bool:
 def parent(child: Leg, legs: Mapping[str, Leg]) -> Leg | None:
     """The leg whose B2BUA sent this one, where exactly one fits; ``legs``: by Call-ID, all that may.
 
-    None where it is known already. By its media passed through, by the same two parties while the first waits, by a transfer that asked for it, or by the same
-    caller where that leg has led nowhere else yet (a queue, a menu).
+    By its media passed through, by the same two parties while the first waits, by a transfer that asked for it, or by the
+    same caller where that leg has led nowhere else yet (a queue, a menu). None also where a certain tie says it already.
     """
     before = [each for each in legs.values() if each.call_id != child.call_id and _began(each, child)]
     if any(each.began_us <= child.began_us and _leads(each, child) and is_certain(each, child) for each in before):
