@@ -51,6 +51,8 @@ class Journal:
         self._compacted_bytes = 0
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._bytes = os.fstat(self._file).st_size
+        if self._bytes and path.read_bytes()[-1:] != b"\n":
+            os.write(self._file, b"\n")  # what was being written as the process ended stays alone
 
     def add(self, entries: Iterable[Entry]) -> None:
         data = b"".join(_line(each) for each in entries)
