@@ -1,7 +1,8 @@
 """The order of cause and effect among captured packets, whatever the clocks say that captured them.
 
-What must come after what is told by SIP (`causality.py`) and by each capture agent's own clock, which only goes forward.
-From both follows how far the clocks are apart (`clocks.py`); messages that nothing ties are laid by the times so corrected.
+What must come after what is told by SIP (`causality.py`; between the sides of a B2BUA `bridges.py`) and by each capture
+agent's own clock, which only goes forward. From both follows how far the clocks are apart (`clocks.py`); messages that nothing
+ties are laid by the times so corrected.
 Where all of that contradicts itself the weaker gives way (`graph.py`).
 """
 
@@ -9,7 +10,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
-from ringback.sip.causality import EMITTED, WEAK, Fact, Key, Keys, bridges, fact, keys
+from ringback.sip.bridges import bridges
+from ringback.sip.causality import EMITTED, WEAK, Fact, Key, Keys, fact, keys
 from ringback.sip.clocks import Clock, offsets
 from ringback.sip.graph import CERTAIN, GUESSED, LIKELY, Graph
 from ringback.sip.message import SipMessage, scan
