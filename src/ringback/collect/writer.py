@@ -124,9 +124,7 @@ class Writer:
                 self._store(customer_id, messages[half:])
                 return
             self._counts.failed += len(messages)
-            log.error(
-                "captured message cannot be stored", customer=customer_id, error=f"{type(error).__name__}: {error}"
-            )
+            log.error("captured message cannot be stored", customer=customer_id, error=_told(error))
         else:
             self._counts.stored += stored.new
             self._counts.known += stored.known
@@ -165,6 +163,7 @@ class Writer:
             return self._database.write(work)
         except BaseException:
             self._calls.clear()
+            self._users.clear()
             raise
 
     def _users_of(self, customer_id: int) -> Mapping[str, int] | None:
@@ -181,8 +180,8 @@ class Writer:
             try:
                 users = self._users_of(customer_id) or {}
                 self._tried(partial(signalling.heal, customer_id=customer_id, users_by_extension=users))
-            except (Unavailable, TooSlow, Taken) as error:
-                log.warning("what a crash has left waits for the next start", error=str(error))
+            except Exception as error:
+                log.warning("what a crash has left waits for the next start", customer=customer_id, error=_told(error))
 
     def _sweep(self) -> None:
         """Ends the sessions that never end."""
@@ -198,8 +197,8 @@ class Writer:
                 )
                 while self._tried(close) == signalling.CLOSED_AT_ONCE:
                     pass
-            except (Unavailable, TooSlow, Taken) as error:
-                log.warning("sessions that never end wait for the database", error=str(error))
+            except Exception as error:
+                log.warning("sessions that never end wait for the database", customer=customer_id, error=_told(error))
 
 
 class Ends:
@@ -246,6 +245,10 @@ def _users(db: Db, customer_id: int) -> dict[str, int] | None:
         return None
     sql = "SELECT ext, id FROM users WHERE customer_id = :customer AND ext IS NOT NULL ORDER BY id"
     return {ext: user_id for ext, user_id in db.all(sql, own) if ext}
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _method(payload: bytes) -> bytes:

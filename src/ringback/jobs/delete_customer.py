@@ -26,6 +26,7 @@ def begin(db: Db, customer_id: int, now: int) -> None:
     """Within the caller's transaction: ends every session and token, frees the e-mail addresses, asks for the rest. Asked
     again, it changes nothing. Raises Held while the customer has a legal hold."""
     holds.refuse_customer(db, customer_id)
+    db.slices.begin(customer_id)  # after what is being stored; what comes then finds the customer closed
     if not db.run(_CLOSED, {"customer": customer_id, "now": now}):
         return
     for statement in _LOCKED_OUT:

@@ -19,7 +19,7 @@ from ringback.sip.message import scan
 from ringback.sip.packet import Endpoint, Packet
 from ringback.sip.quality import measured
 from ringback.store import cdr_links, legs, rows, schema, slices
-from ringback.store.database import Db
+from ringback.store.database import Db, value
 
 SECOND_US = 1_000_000
 OUTSIDE = "0"
@@ -55,7 +55,7 @@ def store_sessions(
     What is stored already is not stored again. A session that has ended gets its MSDR; one that goes on is a media
     session only, until a later part of its capture ends it.
     """
-    db.slices.begin(customer_id)
+    begin(db, customer_id)
     given = {key(session.call_id): session for session in sessions}
     there = known(db, customer_id, list(given))
     by_day: dict[int, dict[str, list[slices.Row]]] = {}
@@ -75,6 +75,15 @@ def store_sessions(
         )
         added, msdrs = added + saved[0], msdrs + saved[1]
     return Stored(new, added, msdrs)
+
+
+def begin(db: Db, customer_id: int) -> None:
+    """Keeps other writers of the customer's packets away until the end of the transaction. LookupError when the customer has
+    been deleted: what came in then would stay for ever."""
+    db.slices.begin(customer_id)
+    sql = "SELECT 1 FROM customers WHERE id = :customer AND deleted_at IS NULL"
+    if value(db, sql, {"customer": customer_id}) is None:
+        raise LookupError("there is no such customer")
 
 
 def _whole(

@@ -11,7 +11,7 @@ from ringback.sip.message import user_of
 from ringback.sip.packet import Packet
 from ringback.sip.registers import Attempt, is_register, sighting
 from ringback.sip.registrations import Past, Phone, State, added, state
-from ringback.store import rows, schema
+from ringback.store import captures, rows, schema
 from ringback.store.database import Db
 
 MOST_OF_AOR = 20
@@ -54,6 +54,7 @@ def take(
         if found is not None:
             given.setdefault(clean(found.aor), {}).setdefault(clean(found.device), []).append(found.attempt)
     if given:
+        captures.begin(db, customer_id)
         _keep(db, customer_id, given, users_by_extension)
 
 

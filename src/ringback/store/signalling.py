@@ -74,7 +74,7 @@ def store(
 
     `calls`: what is in memory of calls. When this fails, or its transaction, it has to be cleared.
     """
-    db.slices.begin(customer_id)
+    captures.begin(db, customer_id)
     calls = Calls() if calls is None else calls
     given: dict[str, list[Message]] = {}
     for each in messages:
@@ -99,7 +99,7 @@ def _save(db: Db, customer_id: int, changed: Iterable["Call"], users_by_extensio
 
 def heal(db: Db, customer_id: int, users_by_extension: Mapping[str, int]) -> int:
     """Makes the sessions of packets that were stored just before a crash; returns of how many calls."""
-    db.slices.begin(customer_id)
+    captures.begin(db, customer_id)
     found = 0
     for day, hashes in db.slices.unsettled(customer_id):
         names = list(captures.names(db, customer_id, day, hashes).values())

@@ -87,7 +87,8 @@ class _File:
         return [row[0] for row in self.connection.execute(_UNSETTLED)]
 
     def _forget(self) -> None:
-        self.connection.executemany("DELETE FROM pending WHERE id = ?", [(each,) for each in self.done])
+        if self.done:
+            self.connection.executemany("DELETE FROM pending WHERE id = ?", [(each,) for each in self.done])
         self.done = []
 
     def close(self) -> None:

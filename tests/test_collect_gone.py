@@ -1,0 +1,46 @@
+"""What a collector does when a customer goes, or a file has been damaged."""
+
+import pytest
+
+from ringback.jobs import delete_customer
+from ringback.store.engines import sqlite_path
+from ringback.store.slices.sqlite import folder_of
+from tests.api import Api
+from tests.collecting import KEY, collecting, hep, send_tcp, settled
+from tests.sip.sip_flows import flow
+from tests.test_captures import talk
+from tests.test_collect import REGISTER
+
+BOTH = f"customer={{acme}} key={KEY}\ncustomer={{other}} key=theirs"
+
+
+def test_nothing_of_a_customer_that_was_deleted_comes_in_again(api: Api) -> None:
+    other = api.stranger.customer_id
+    with collecting(api, BOTH) as collector:
+        send_tcp(collector, [hep(each, key="theirs") for each in talk("before@pbx")])
+        settled(collector, 6)
+        api.write(lambda db: delete_customer.begin(db, other, api.services.clock()))
+        api.run_jobs()
+        late = [*talk("after@pbx"), *flow(REGISTER)]
+        send_tcp(collector, [hep(each, key="theirs") for each in late])
+        settled(collector, 6 + len(late))
+        send_tcp(collector, [hep(each) for each in talk()])
+        settled(collector, 12 + len(late))
+        assert (collector.counts.stored, collector.counts.failed) == (12, len(late))
+    assert [each.customer_id for each in api.services.database.slices.listed()] == [api.acme]
+    for table in ("mediasessions", "msdrs", "leg_keys", "registrations"):
+        rows = api.write(lambda db, table=table: db.all(f"SELECT DISTINCT customer_id FROM {table}"))
+        assert rows in ([], [(api.acme,)])
+
+
+def test_a_slice_that_cannot_be_read_keeps_no_other_from_being_written(api: Api) -> None:
+    """As a power cut or a full disk may leave one: with nothing in it."""
+    if api.services.database.engine != "sqlite":
+        pytest.skip("slices are tables")
+    damaged = folder_of(sqlite_path(api.services.settings.database)) / str(api.acme) / "20261101.0a1b2c3d.db"
+    damaged.parent.mkdir(parents=True)
+    damaged.touch()
+    with collecting(api) as collector:
+        send_tcp(collector, [hep(each) for each in talk()])
+        settled(collector, 6)
+        assert collector.counts.stored == 6
