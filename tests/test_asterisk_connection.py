@@ -238,6 +238,20 @@ def test_names_of_an_attacker_are_texts(api: Api, server: AmiServer, connected: 
     assert len(cdr["clid"]) <= 255
 
 
+def test_captured_signalling_is_of_the_call_whose_call_id_it_has(
+    api: Api, server: AmiServer, connected: Connected
+) -> None:
+    connected()
+    server.tell(transcript(0, UNTIL_TALK))
+    until(lambda: [row for row in calls(api.admin) if row["src_ua"]])
+    leg = {"call_id": "abc@192.0.2.1", "created_at": 1, "duration": 0}
+    api.services.database.write(lambda db: rows.insert(db, schema.msdrs, api.acme, [leg]))
+    server.tell(transcript(UNTIL_TALK))
+    (cdr,) = until(lambda: cdrs(api.admin))
+    sql = "SELECT cdr_id FROM msdrs WHERE customer_id = :customer"
+    until(lambda: api.services.database.read(lambda db: db.all(sql, {"customer": api.acme})) == [(cdr["id"],)])
+
+
 # -- orders
 
 

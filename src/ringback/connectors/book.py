@@ -4,13 +4,15 @@ Used by one thread. What the database does not take now is tried again; the jour
 """
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
+from typing import NamedTuple
 
 import structlog
 
 from ringback.calls.events import Ended, Event
-from ringback.calls.ledger import Call, Ledger
+from ringback.calls.ledger import Call, Ledger, hops
 from ringback.calls.ledger.fold import UNENDED
 from ringback.calls.ledger.state import Leg
 from ringback.connectors import shown
@@ -22,7 +24,7 @@ from ringback.importers import asterisk_cdr, call_rows, ledger_rows
 from ringback.importers.call_rows import CallRow
 from ringback.importers.importer import Options
 from ringback.services import Services
-from ringback.store import live_calls
+from ringback.store import call_ids, live_calls
 from ringback.store.database import value
 
 log = structlog.get_logger()
@@ -31,7 +33,16 @@ SETTLED_US = 60_000_000
 """So long the journal keeps a call that is over: what comes late is not taken for another call."""
 SEEN_US = 1_000_000
 OPTIONS_S = 30.0
+TIE_S, TIED_S, MOST_TIES = 3.0, 120.0, 5_000
 MOST_ORIGINS = 200_000
+
+
+class Tie(NamedTuple):
+    """`legs`: the CDR's source key by Call-ID."""
+
+    customer_id: int
+    legs: dict[str, str]
+    until: float
 
 
 class Book:
@@ -46,6 +57,8 @@ class Book:
         self._dirty: set[Call] = set()
         self._recent: dict[str, Call] = {}
         self._last_us = self._noted_us = 0
+        self._ties: deque[Tie] = deque(maxlen=MOST_TIES)
+        self._tie_at = 0.0
         self._read_options: dict[int, tuple[float, Options]] = {}
         self.shown = Shown(services)
 
@@ -134,6 +147,7 @@ class Book:
             self._forget(lot)
         if self._journal.is_long:
             self._compact()
+        self._tie()
 
     def _put(self, customer_id: int, lot: Sequence[Call]) -> None:
         options = self._options(customer_id)
@@ -147,6 +161,23 @@ class Book:
             options.summary(),
             told_also_by=asterisk_cdr.SOURCE,
         )
+        for call in lot:
+            legs = _call_ids(call)
+            if legs:
+                self._ties.append(Tie(customer_id, legs, time.monotonic() + TIED_S))
+
+    def _tie(self) -> None:
+        """Captured signalling is put together some seconds after the end of a call: its legs are looked for until then."""
+        if not self._ties or time.monotonic() < self._tie_at:
+            return
+        self._tie_at = time.monotonic() + TIE_S
+        left: list[Tie] = []
+        for each in [each for each in self._ties if each.until > time.monotonic()]:
+            found = self._services.database.write(partial(call_ids.tie, customer_id=each.customer_id, legs=each.legs))
+            legs = {call_id: key for call_id, key in each.legs.items() if call_id not in found}
+            if legs:
+                left.append(each._replace(legs=legs))
+        self._ties = deque(left, MOST_TIES)
 
     def _forget(self, lot: Iterable[Call]) -> None:
         for call in lot:
@@ -273,6 +304,17 @@ class Book:
 
 def _keys(call: Call) -> list[str]:
     return [row.key for row in ledger_rows.rows(call, Options())]
+
+
+def _call_ids(call: Call) -> dict[str, str]:
+    """Which hop each leg's signalling belongs to: the one that it was called for, else the first that it began."""
+    keys: dict[str, str] = {}
+    for row, hop in zip(ledger_rows.rows(call, Options()), hops(call), strict=True):
+        key = f"{ledger_rows.SOURCE}:{row.key}"
+        keys.setdefault(hop.src.call_id, key)
+        keys.setdefault(hop.dst.call_id, key)
+    keys.pop("", None)
+    return keys
 
 
 def _bare(endpoint: str, prefixes: Iterable[str]) -> str:
