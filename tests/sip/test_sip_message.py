@@ -118,10 +118,33 @@ def test_a_malformed_message_still_tells_its_call() -> None:
 @example(b"SIP/2.0 200 x\r\nCSeq: " + b"9" * 5000 + b" x\r\nl: " + b"9" * 5000 + b"\r\n\r\n")
 def test_any_bytes_are_scanned(raw: bytes) -> None:
     message = scan(raw)
-    assert (message.from_, message.to, message.contact, message.branch) is not None
+    assert isinstance(message.contact.uri + message.branch, str)
+    assert (message.from_.tag, message.to.tag) == (message.from_tag, message.to_tag)
     assert "\0" not in "".join(field for field in message if isinstance(field, str))
     assert isinstance(is_sip(raw), bool)
     assert isinstance(is_rtcp(raw), bool)
+
+
+@pytest.mark.parametrize(
+    ("text", "tag"),
+    [
+        ('"Bob >;tag=no" <sip:bob@b.com>;tag=yes', "yes"),
+        ("Bob <sip:bob;tag=no@b.com>", ""),
+        ("<sip:bob;tag=no@b.com", ""),
+        ("sip:bob@b.com;tag=yes", "yes"),
+        ("sip:bob@b.com", ""),
+    ],
+)
+def test_a_tag_is_a_parameter_of_the_header_alone(text: str, tag: str) -> None:
+    message = scan(INVITE.replace(b"Alice <sip:alice@atlanta.example.com>;tag=9fxced76sl", text.encode()))
+    assert message.from_text == text
+    assert (message.from_tag, message.from_.tag) == (tag, tag)
+
+
+@given(st.text(' "\\<>;=tag', max_size=40))
+def test_a_tag_is_the_same_whichever_way_it_is_asked_for(text: str) -> None:
+    message = scan(b"BYE sip:a@b SIP/2.0\r\nTo: " + text.encode() + b"\r\n\r\n")
+    assert message.to_tag == message.to.tag
 
 
 @pytest.mark.parametrize(

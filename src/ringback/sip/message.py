@@ -224,7 +224,12 @@ def _split(raw: bytes) -> tuple[str, bytes, bool]:
 
 @lru_cache(maxsize=1024)
 def _tag(text: str) -> str:
-    found = _TAG.search(text, max(text.find(">"), 0))
+    """Of an address, behind its quoted name and its URI: both may hold anything."""
+    quoted = _QUOTED.match(text)
+    start = quoted.end() if quoted else 0
+    bracket = text.find("<", start)
+    end = text.find(";", start) if bracket < 0 else text.find(">", bracket)
+    found = _TAG.search(text, end) if end >= 0 else None
     return found[1] if found else ""
 
 
