@@ -210,7 +210,7 @@ def test_the_rest_can_be_restored_without_the_damaged_audio(acme: Installation) 
     acme.fill()
     acme.backup()
     flip(files(acme)["blob"])
-    with pytest.raises(BackupBroken, match="1 audio files are missing or damaged"):
+    with pytest.raises(BackupBroken, match="1 files of audio and packets are missing or damaged"):
         acme.restore()
     lost = acme.restore(accept_loss=True).lost
     assert len(lost) == 1

@@ -22,7 +22,7 @@ def test_backup_beside_a_server_restore_and_compare(acme: Installation, settings
     finally:
         assert server.end() == 0
     assert (made.returncode, made.stderr) == (0, "")
-    assert "4 new audio files copied" in made.stdout
+    assert "4 new files of audio and packets copied" in made.stdout
     assert made.stdout.splitlines()[-1].endswith("is sound: every file was read back")
     elsewhere = acme.folder / "elsewhere"
     elsewhere.mkdir()
@@ -40,10 +40,7 @@ def test_old_snapshots_go_with_keep(acme: Installation, settings: Settings) -> N
     acme.backup()
     made = ringback(settings, "backup", acme.where, "--verify", "--keep", "1")
     assert made.returncode == 0, made
-    assert (
-        made.stdout.splitlines()[-1]
-        == "old snapshots removed: 1; of audio 0 files that no snapshot has any more, 0.0 MiB"
-    )
+    assert made.stdout.splitlines()[-1] == "old snapshots removed: 1; 0 files that no snapshot has any more, 0.0 MiB"
     assert len(acme.place().names()) == 1
     assert ringback(settings, "backup", acme.where, "--keep", "0").returncode == 2
 

@@ -69,7 +69,8 @@ def restore(
         if len(summary.lost) > manifest.missing and not accept_loss:
             first = ", ".join(summary.lost[:5])
             raise BackupBroken(
-                f"{len(summary.lost)} audio files are missing or damaged, {first} first; nothing was put in place."
+                f"{len(summary.lost)} files of audio and packets are missing or damaged, {first} first;"
+                " nothing was put in place."
                 " Restore another snapshot, or with --accept-loss all but these."
             )
         watch.step("rows", 0)

@@ -69,10 +69,10 @@ def backup(
     with steps() as watch:
         made = saving.backup(found.database_url(), blobs, place, _elsewhere(found), watch)
     _tell(made.name, made.manifest)
-    copied = f"{made.copied} new audio files copied, {_mib(made.copied_bytes)}"
+    copied = f"{made.copied} new files of audio and packets copied, {_mib(made.copied_bytes)}"
     console.out.print(f"{copied}; {made.manifest.blobs - made.copied} were in the backup already", markup=False)
     if made.manifest.missing:
-        console.out.print(f"{made.manifest.missing} audio files were deleted meanwhile:", markup=False)
+        console.out.print(f"{made.manifest.missing} files were deleted meanwhile:", markup=False)
         for key in made.missing:
             console.out.print(f"  {key}", markup=False)
     if check:
@@ -86,8 +86,8 @@ def _pruned(place: Place, keep: int, found: Settings) -> None:
         removed = prune(place, keep, _elsewhere(found), watch)
     for name in removed.snapshots:
         console.out.print(f"removed {name}", markup=False)
-    audio = f"of audio {removed.blobs} files that no snapshot has any more, {_mib(removed.blob_bytes)}"
-    console.out.print(f"old snapshots removed: {len(removed.snapshots)}; {audio}", markup=False)
+    files = f"{removed.blobs} files that no snapshot has any more, {_mib(removed.blob_bytes)}"
+    console.out.print(f"old snapshots removed: {len(removed.snapshots)}; {files}", markup=False)
 
 
 def verify_backup(where: Where, snapshot: Snapshot = None, config: Config = None) -> None:
@@ -128,7 +128,7 @@ def restore(
         done = restoring.restore(place, name, *given, watch, accept_loss=accept_loss, settle=settle)
     _tell(name, done.manifest)
     if done.lost:
-        console.out.print(f"restored without {len(done.lost)} audio files that the snapshot does not have:")
+        console.out.print(f"restored without {len(done.lost)} files that the snapshot does not have:")
         for key in done.lost:
             console.out.print(f"  {key}", markup=False)
     _tell_forgotten(found.database_url())
@@ -227,10 +227,8 @@ def _told(sentences: Iterable[str]) -> int:
 def _tell(name: str, manifest: Manifest) -> None:
     rows = sum(tally.rows for tally in manifest.tables.values())
     console.out.print(f"snapshot {name}: {manifest.engine}, schema {manifest.schema}", markup=False)
-    console.out.print(
-        f"{rows} rows in {_mib(manifest.rows.size)}, {manifest.blobs} audio files in {_mib(manifest.blob_bytes)}",
-        markup=False,
-    )
+    files = f"{manifest.blobs} files of audio and packets in {_mib(manifest.blob_bytes)}"
+    console.out.print(f"{rows} rows in {_mib(manifest.rows.size)}, {files}", markup=False)
 
 
 def _mib(size: int) -> str:

@@ -37,7 +37,7 @@ class Report:
     skipped: Counter[str] = field(default_factory=Counter)
 
 
-FOREIGN = "not a capture file or damaged"
+FOREIGN = "not a pcap or pcapng file, or damaged"
 """The reason in a report when what was read, perhaps from the first byte on, is no capture."""
 
 
