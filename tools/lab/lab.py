@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-LAB = Path(os.environ.get("RINGBACK_LAB", "/var/cache/ringback-lab"))
+LAB = Path(os.environ.get("SIP_LAB", "/var/cache/ringback-lab"))
 ROOT = LAB / "root"
 ASTERISK, KAMAILIO, KAMAILIO_6 = "192.0.2.10", "192.0.2.20", "2001:db8::20"
 PATIENCE_S = 20.0
