@@ -258,6 +258,8 @@ def _parents(db: Db, customer_id: int, hops: Mapping[str, _Hop]) -> dict[str, in
     wanted = {
         key: key.removesuffix(hop.row.key) + hop.row.parent for key, hop in hops.items() if hop.row.parent is not None
     }
+    if not wanted:
+        return {}
     elsewhere = sorted(set(wanted.values()) - hops.keys())
     sql = f"SELECT source_key, live_id FROM cdrs WHERE customer_id = :customer AND {db.among('source_key', 'keys')}"
     known: dict[str, int] = dict(db.all(sql, {"customer": customer_id, "keys": elsewhere})) if elsewhere else {}

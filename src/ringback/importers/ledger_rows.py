@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from ringback.calls import numbers
 from ringback.calls.ledger import Call, Hop, Party, hops
 from ringback.importers.call_rows import CallRow, party
 from ringback.importers.importer import Options
@@ -33,33 +34,33 @@ def _row(hop: Hop, options: Options, line_no: int) -> CallRow:
         duration_s=min((hop.ended_us - hop.started_us) // 1_000_000, _LONGEST_S),
         billsec=min(hop.talk_us // 1_000_000, _LONGEST_S),
         src=party(src.number, options.country, options.outside_prefix),
-        src_name=src.name or None,
+        src_name=numbers.clean(src.name) or None,
         dst=party(dst.number, options.country, options.outside_prefix),
         clid=_clid(src),
-        src_endpoint=src.endpoint or None,
-        dst_endpoint=dst.endpoint or None,
+        src_endpoint=numbers.clean(src.endpoint) or None,
+        dst_endpoint=numbers.clean(dst.endpoint) or None,
         disposition=hop.disposition,
         t_cause=Q850.get(hop.cause, f"Cause {hop.cause}"),
-        context=hop.context,
+        context=numbers.clean(hop.context),
         human=hop.human,
-        info=hop.info or None,
+        info=numbers.clean(hop.info) or None,
         warnings=(),
-        src_ua=src.user_agent or None,
-        src_codec=src.codec or None,
-        dst_ua=dst.user_agent or None,
-        dst_codec=dst.codec or None,
+        src_ua=numbers.clean(src.user_agent) or None,
+        src_codec=numbers.clean(src.codec) or None,
+        dst_ua=numbers.clean(dst.user_agent) or None,
+        dst_codec=numbers.clean(dst.codec) or None,
         second_leg=hop.is_member,
         parent=None if hop.parent is None else _short(hop.parent),
-        payer=hop.payer or None,
+        payer=numbers.clean(hop.payer) or None,
     )
 
 
 def _short(text: str) -> str:
-    return text[:_LONGEST_ID]
+    return numbers.clean(text)[:_LONGEST_ID]
 
 
 def _clid(src: Party) -> str | None:
     if src.name:
         quoted = src.name.replace('"', '\\"')
-        return f'"{quoted}" <{src.number}>'[:255]
-    return src.number or None
+        return numbers.clean(f'"{quoted}" <{src.number}>')
+    return numbers.clean(src.number) or None

@@ -31,7 +31,7 @@ class Bounds:
     idle_us: int = 86_400 * SECOND_US
     calls: int = 50_000
     legs: int = 2_000
-    ended: int = 200_000
+    ended: int = 50_000
 
 
 class Ledger:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterable
 
 MESSAGE_LIMIT_BYTES = 1 << 20
+VALUE_LIMIT = 16_384
+"""Characters of a value that are kept: nothing that we read is longer, but a caller's name may be."""
 LINE_LIMIT_BYTES = 1_000
 """Asterisk reads lines of up to 1,024 bytes (`inbuf` in `main/manager.c`)."""
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}", re.ASCII)
@@ -57,7 +59,7 @@ def _message(block: bytearray) -> Message:
     message: Message = {}
     for line in block.decode("utf-8", "replace").split("\r\n"):
         name, _, value = line.partition(":")
-        value = value.removeprefix(" ")
+        value = value.removeprefix(" ")[:VALUE_LIMIT]
         if name in message:
             value = f"{message[name]}\n{value}"
         message[name] = value
