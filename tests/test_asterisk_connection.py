@@ -330,3 +330,20 @@ def test_without_a_connection_the_server_serves(api: Api, server: AmiServer, con
     assert api.ann.get("/calls").status == 200
     answer = api.ann.post("/calls", {"to": "102"})
     assert (answer.status, answer.json["message"]) == (503, "The PBX is not connected.")
+
+
+def test_a_call_that_became_a_part_of_another_one_is_shown_there_alone(
+    api: Api, server: AmiServer, connected: Connected
+) -> None:
+    """A second call of the same telling, under other ids, whose caller comes into the bridge of the first."""
+    connected()
+    other = transcript(0, UNTIL_TALK).replace("1795347869.", "1795347870.").replace("-0000000", "-0000001")
+    server.tell(transcript(0, UNTIL_TALK) + other.replace("b29fd5e3", "b29fd5e4"))
+    until(lambda: len(calls(api.admin)) == 2)
+    entered = next(text for text in TOLD if "BRIDGE_ENTER" in text and f"UniqueID: {CALLER}" in text)
+    moved = entered.replace("1795347869.", "1795347870.").replace("-00000000", "-00000010")
+    server.tell(f"{moved.replace('Timestamp: 17953478', 'Timestamp: 17953479')}\n\n")
+    ended = transcript(UNTIL_TALK)
+    server.tell(ended + ended.replace("1795347869.", "1795347870.").replace("-0000000", "-0000001"))
+    until(lambda: cdrs(api.admin) and not calls(api.admin))
+    assert len({row["root_live_id"] for row in cdrs(api.admin)}) == 1

@@ -56,6 +56,7 @@ class Book:
         self._over: list[Call] = []
         self._dirty: set[Call] = set()
         self._recent: dict[str, Call] = {}
+        self._named: dict[Call, list[str]] = {}
         self._last_us = self._noted_us = 0
         self._ties: deque[Tie] = deque(maxlen=MOST_TIES)
         self._tie_at = 0.0
@@ -187,9 +188,8 @@ class Book:
             self._journal.add([Stored(each) for each in sorted(call.linked_ids | {call.id})])
             for leg_id in call.legs:
                 self._origins.pop(leg_id, None)
-            for key in _keys(call):
-                self.ids.pop(key, None)
         self.shown.hide(lot)
+        self._unname(lot)
 
     def clear(self) -> None:
         """No live calls, until somebody says which there are."""
@@ -200,7 +200,10 @@ class Book:
         self._journal.close()
 
     def show(self) -> None:
-        """Live calls follow what has changed since."""
+        """Live calls follow what has changed since. One that became a part of another one is shown there."""
+        gone = self.shown.calls() - set(self.ledger.board.calls.values())
+        self.shown.hide(gone)
+        self._unname(gone.difference(self._over))
         lots: dict[int, dict[Call, dict[int, Columns]]] = {}
         for call in self._dirty & set(self.ledger.board.calls.values()):
             customer_id = self.customer_of(call)
@@ -242,6 +245,12 @@ class Book:
             named = [Named(key, live_id) for key, live_id in zip(fresh, ids, strict=True)]
             self._journal.add(named)
             self.ids.update(named)
+            self._named.setdefault(call, []).extend(fresh)
+
+    def _unname(self, calls: Iterable[Call]) -> None:
+        for call in calls:
+            for key in (call.id, *self._named.pop(call, ()), *_keys(call)):
+                self.ids.pop(key, None)
 
     def rows(self, call: Call, customer_id: int, options: Options) -> Iterator[CallRow]:
         """As `call_rows.take` has them: endpoints without what the customer's rules put before extensions."""

@@ -98,6 +98,10 @@ class Shown:
         for customer_id, ids in gone.items():
             self._write(customer_id, {}, ids)
 
+    def calls(self) -> set[Call]:
+        """Those of which something is shown."""
+        return set(self._of_call)
+
     def hide_all(self) -> None:
         self.hide(list(self._of_call))
 
