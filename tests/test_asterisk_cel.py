@@ -426,13 +426,12 @@ def test_whatever_a_connection_tells_is_text_that_fits() -> None:
     """AMI's values are not cleaned on their way to the ledger."""
     evil = "\r\n\x00<b>" + "x" * 100_000
     ledger = Ledger()
-    started = events.Started(evil, evil, evil, evil)
-    facts = (
-        started,
+    facts: list[events.Fact] = [
+        events.Started(evil, evil, evil, evil),
         events.Described(evil, evil, evil),
         events.ApplicationEntered("Dial", evil, evil),
         events.HungUp(),
-    )
+    ]
     found = [Event(at, f"1.1{evil}", f"1.1{evil}", f"PJSIP/{evil}", fact) for at, fact in enumerate(facts)]
     (call,) = [call for event in found for call in ledger.take(event)]
     for row in ledger_rows.rows(call, Options()):

@@ -29,6 +29,11 @@ class Table:
     streams: dict[str, list[Event]] = field(default_factory=dict)
     calls: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def best(self) -> list[Event]:
+        """The stream that tells most."""
+        return next(iter(self.streams.values()))
+
     def expected(self, stream: str) -> str:
         return self.calls.get(f"calls by {stream}", self.calls["calls"])
 
