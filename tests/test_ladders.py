@@ -38,16 +38,16 @@ def tree(page: bytes) -> ET.Element:
 
 
 def test_a_call_and_a_dialog_have_a_picture_and_a_page(api: Api) -> None:
-    cdr_id = captured(api)
+    cdr_id, title = captured(api), "Call of 2026-11-22 10:00:00 UTC: 101 to 12025550123"
     (msdr,) = api.admin.listed("/msdrs")
     for path in (f"/cdrs/{cdr_id}", f"/msdrs/{msdr['id']}"):
         picture, page = (api.admin.get(path + ending) for ending in ENDINGS)
         assert picture.headers["content-type"] == SVG
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         root = ET.fromstring(picture.body)
-        assert root.findtext("{http://www.w3.org/2000/svg}title") == "Call of 2026-11-22 10:00:00 UTC"
+        assert root.findtext("{http://www.w3.org/2000/svg}title") == title
         assert b"INVITE 12025550123" in picture.body
-        assert tree(page.body).findtext(".//h1") == "Call of 2026-11-22 10:00:00 UTC"
+        assert tree(page.body).findtext(".//h1") == title
 
 
 def test_every_arrow_of_the_page_leads_to_its_message(api: Api) -> None:

@@ -9,10 +9,14 @@ from ringback.rest.endpoint import Call, Endpoint, Resource, Shape
 from ringback.rest.replies import Reply
 from ringback.sip import ladder_svg
 from ringback.sip.diagnosis import diagnose
+from ringback.sip.identities import callee, caller
 from ringback.sip.ladder import Ladder, ladder
+from ringback.sip.markup import one_line
+from ringback.sip.message import scan
 from ringback.store.whole_calls import Capture
 
 SVG = "image/svg+xml"
+_LONGEST = 40  # characters of a number or name
 _PICTURE = {
     "Content-Security-Policy": f"default-src 'none'; style-src {ladder_page.digest(ladder_svg.STYLE)}",
     "Referrer-Policy": "no-referrer",
@@ -45,4 +49,14 @@ def as_page(found: Capture, files: Mapping[str, str]) -> Reply:
 
 def _title(drawing: Ladder) -> str:
     began_us = min((step.at_us for step in drawing.steps), default=drawing.until_us)
-    return f"Call of {ladder_svg.time_text(began_us, '%Y-%m-%d %H:%M:%S')} UTC"
+    return f"Call of {ladder_svg.time_text(began_us, '%Y-%m-%d %H:%M:%S')} UTC{_parties(drawing)}"
+
+
+def _parties(drawing: Ladder) -> str:
+    """Who calls whom, as the first INVITE says."""
+    first = next((step for step in drawing.steps if step.label.startswith("INVITE")), None)
+    if first is None:
+        return ""
+    message = scan(first.packets[0].payload)
+    names = (one_line(party or "unknown")[:_LONGEST] for party in (caller(message), callee(message)))
+    return ": " + " to ".join(names)
