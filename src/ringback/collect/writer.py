@@ -18,7 +18,7 @@ from ringback.sip import hep, sdp, voice_reports
 from ringback.sip.message import scan
 from ringback.sip.packet import Endpoint, Packet
 from ringback.store import signalling
-from ringback.store.captures import Seen
+from ringback.store.captures import Seen, key
 from ringback.store.database import Db, T, Taken, value
 from ringback.store.signalling import Calls, Message
 
@@ -214,7 +214,7 @@ class Ends:
 
     def learn(self, packet: Packet, call_id: str) -> None:
         """Read when the first packet is asked about: agents that send a Call-ID with every report are the rule."""
-        self._unread.append((packet, call_id))
+        self._unread.append((packet, key(call_id)))
         self._unread_bytes += len(packet.payload)
         if len(self._unread) > MOST_UNREAD or self._unread_bytes > MOST_UNREAD_BYTES:
             self._next()

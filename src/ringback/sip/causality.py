@@ -7,6 +7,7 @@ import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from ringback.sip.message import SipMessage
@@ -23,6 +24,8 @@ WEAK = frozenset({CONFIRMED, CANCELLED, BRIDGED})
 """Nearly always so; what a clock says is more certain."""
 EMITTED = frozenset({PROVISIONAL, NUMBERED, ACKED})
 """Between two messages of one sender: the second may leave before the first has arrived."""
+MOST_HOPS = 128
+"""That are read of a message; Max-Forwards begins at 70."""
 
 _VIA = re.compile(rb"(?:^|\n)(?:via|v)[ \t]*:([^\r\n]*)", re.I)
 _BRANCH = re.compile(rb";\s*branch\s*=\s*([^;,\s]+)", re.I)
@@ -220,5 +223,6 @@ def _before(numbers: Sequence[int], number: int) -> int:
 
 def _vias(payload: bytes) -> tuple[bytes, ...]:
     head = payload.partition(b"\r\n\r\n")[0]
-    hops = (hop for line in _VIA.findall(head) for hop in line.split(b","))
-    return tuple(found[1] if (found := _BRANCH.search(hop)) else hop.partition(b";")[0].strip() for hop in hops)
+    hops = (hop for line in _VIA.finditer(head) for hop in line[1].split(b","))
+    branches = (found[1] if (found := _BRANCH.search(hop)) else hop.partition(b";")[0].strip() for hop in hops)
+    return tuple(islice(branches, MOST_HOPS))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 from urllib.parse import unquote
 
 from ringback.sip.message import Address, SipMessage, address
@@ -11,6 +12,7 @@ _NUMBER = re.compile(r"\+?(\d+)", re.A)
 _CONTEXT = re.compile(r";\s*phone-context=(\+[\d.()-]+)", re.I | re.A)
 _ENTRY = re.compile(r'(?:[^",<]|"(?:[^"\\]|\\.)*+"?|<[^>]*>?)+', re.S)
 _LONGEST_CODE, _LONGEST_NUMBER = 3, 15  # ITU-T E.164 section 6: digits of a country code, and of a number
+_MOST = 8  # addresses that are read of a header
 _NOBODY = frozenset({"", "anonymous", "unavailable", "restricted"})
 
 
@@ -64,13 +66,13 @@ def callee(message: SipMessage) -> str | None:
 
 
 def addresses(text: str) -> Iterator[Address]:
-    """The addresses of a header, in order."""
-    return (address(found[0].strip()) for found in _ENTRY.finditer(text))
+    """The first addresses of a header, in order."""
+    return (address(found[0].strip()) for found in islice(_ENTRY.finditer(text), _MOST))
 
 
 def _remote_parties(text: str) -> Iterator[str]:
     """draft-ietf-sip-privacy-04: ``party=called`` is about the other side."""
-    for found in _ENTRY.finditer(text):
+    for found in islice(_ENTRY.finditer(text), _MOST):
         if "party=called" not in found[0].lower().replace(" ", ""):
             yield address(found[0].strip()).uri
 

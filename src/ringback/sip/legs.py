@@ -8,6 +8,7 @@ exactly one leg that fits.
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -21,7 +22,8 @@ NAMED, CORRELATED, SESSION_ID, MEDIA, REFERRED = "=", "+", "s", "m", "r"
 RFC 7989; where media go; who is to be called by a REFER."""
 CERTAIN = (NAMED, CORRELATED, SESSION_ID)
 
-LONGEST_KEY = 255
+LONGEST_KEY, MOST_KEYS = 255, 64
+"""Characters of a key, and how many ids one message may name; media aside, of which there are few."""
 CERTAIN_GAP_US = 30_000_000
 """So long may pass between the end of one leg and the begin of another that is tied to it for certain."""
 SLACK_US = 2_000_000
@@ -87,7 +89,8 @@ def tells(payload: bytes) -> bool:
 def keys(payload: bytes) -> set[str]:
     """What a message says of other legs, each at most `LONGEST_KEY` characters."""
     head, _, body = payload.partition(b"\r\n\r\n")
-    found = {key for name, text in _headers(head) for key in _keys_of(name, text)}
+    ids = (key for name, text in _headers(head) for key in _keys_of(name, text) if 1 < len(key) <= LONGEST_KEY)
+    found = set(islice(ids, MOST_KEYS))
     if b"\nm=" in body:
         found |= {f"{MEDIA}{each.rtp}" for each in sdp.media(body) if each.rtp.ip not in _NOWHERE}
     return {key for key in found if 1 < len(key) <= LONGEST_KEY}
@@ -99,8 +102,8 @@ def referred_key(user: str) -> str:
 
 
 def _headers(head: bytes) -> Iterator[tuple[str, str]]:
-    for name, value in _HEADER.findall(head):
-        yield name.decode().lower(), decoded(value).strip()
+    for found in _HEADER.finditer(head):
+        yield found[1].decode().lower(), decoded(found[2]).strip()
 
 
 def _keys_of(name: str, text: str) -> Iterator[str]:

@@ -8,6 +8,8 @@ from typing import NamedTuple
 RTCP_TYPES = range(200, 208)
 """SR, RR, SDES, BYE, APP (RFC 3550 section 12.1), RTPFB, PSFB (RFC 4585), XR (RFC 3611)."""
 
+MOST_PARTS = 256
+"""Of a compound RTCP packet; what has more is none."""
 _SIP_START = re.compile(rb"[\r\n]*(?:SIP/\d|[A-Za-z0-9.!%*_+`'~-]{1,32}[ \t]+[^\r\n]{1,4096}[ \t]SIP/\d)", re.I)
 
 
@@ -52,7 +54,9 @@ def is_rtcp(payload: bytes) -> bool:
     RFC 3550 section 6.4 and appendix A.2; RFC 5506. SRTCP, whose trailer breaks the chain, is not.
     """
     start = 0
-    while start + 4 <= len(payload):
+    for _ in range(MOST_PARTS):
+        if start + 4 > len(payload):
+            break
         if payload[start] >> 6 != 2 or payload[start + 1] not in RTCP_TYPES:
             return False
         start += 4 * (int.from_bytes(payload[start + 2 : start + 4], "big") + 1)

@@ -1,7 +1,7 @@
 """Who takes part in a call: every address that SIP came from or went to, and what its messages say that it is."""
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ from ringback.sip.packet import Endpoint
 
 MOST = 12
 _LONGEST = 100  # characters of a name
+_MOST_OF_ADDRESS = 64  # participants at one address that a connection may belong to
 _STREAMS = frozenset({"TCP", "TLS", "WS", "WSS", "SCTP"})
 _VIA = re.compile(rb"(?:^|\n)(?:via|v)[ \t]*:([^\r\n]*)", re.I)
 _BUILD = re.compile(r"\+\S+")
@@ -143,19 +144,20 @@ def _joined(said: Sequence[Seen]) -> list[list[Endpoint]]:
         streamed.update((packet.src, packet.dst) if packet.transport in _STREAMS else ())
         apart.update((packet.src.ip,) if packet.src.ip == packet.dst.ip else ())
     groups: list[list[Endpoint]] = []
+    of_address: dict[str, list[list[Endpoint]]] = defaultdict(list)
     for end, agent in agents.items():
+        near = of_address[end.ip]
         may_join = end in streamed and end.ip not in apart
-        known = next(_fitting(groups, end, agent, agents), None) if may_join else None
+        known = next(_fitting(near[:_MOST_OF_ADDRESS], agent, agents), None) if may_join else None
         if known is None:
             groups.append([end])
+            near.append(groups[-1])
         else:
             known.append(end)
     return groups
 
 
-def _fitting(
-    groups: Iterable[list[Endpoint]], end: Endpoint, agent: str, agents: dict[Endpoint, str]
-) -> Iterator[list[Endpoint]]:
+def _fitting(groups: Iterable[list[Endpoint]], agent: str, agents: dict[Endpoint, str]) -> Iterator[list[Endpoint]]:
     for group in groups:
-        if group[0].ip == end.ip and all(not agents[each] or not agent or agents[each] == agent for each in group):
+        if not agent or next((found for each in group if (found := agents[each])), agent) == agent:
             yield group

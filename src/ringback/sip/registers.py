@@ -123,13 +123,14 @@ def _headers(lines: Sequence[str]) -> dict[str, str]:
     for line in lines[1:]:
         if line[:1] in (" ", "\t"):
             if last and len(found[last]) < _LONGEST_HEADER:
-                found[last] += " " + line.strip()
+                found[last] += " " + line.strip()[:_LONGEST_HEADER]
             continue
         name, _, value = line.partition(":")
         usual = _USUAL.get(name)
         last = _NAMES.get(name.strip().lower(), "") if usual is None else usual
         if last and len(known := found.get(last, "")) < _LONGEST_HEADER:
-            found[last] = f"{known}, {value.strip()}" if known else value.strip()
+            value = value.strip()[:_LONGEST_HEADER]
+            found[last] = f"{known}, {value}" if known else value
     return found
 
 

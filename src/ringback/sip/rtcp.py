@@ -2,7 +2,10 @@
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
+
+from ringback.sip.packet import MOST_PARTS
 
 SR, RR, SDES, BYE, XR = 200, 201, 202, 203, 207
 _CNAME = 1
@@ -88,7 +91,7 @@ class RoundTrips:
 
 def reports(payload: bytes) -> list[Report]:
     """The reports of a compound packet in order; kinds other than SR, RR, SDES, BYE and XR by name alone."""
-    return [_report(kind, count, body) for kind, count, body in _parts(payload)]
+    return [_report(kind, count, body) for kind, count, body in islice(_parts(payload), MOST_PARTS)]
 
 
 def _parts(payload: bytes) -> Iterator[tuple[int, int, bytes]]:

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from ringback.sip.packet import Endpoint
 
-MOST_STREAMS, MOST_FORMATS = 64, 128
-"""What is read of a description; there are no more payload types."""
+MOST_STREAMS, MOST_FORMATS, MOST_LINES = 64, 128, 4_000
+"""What is read of a description; there are no more payload types, and browsers with every candidate stay far below."""
+_LONGEST, _LONGEST_NAME = 65_536, 255  # bytes of a description, characters of a host
 DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
 HOLDING = frozenset({"sendonly", "inactive"})
 """Of who put the call on hold (RFC 3264 section 8.4)."""
@@ -82,8 +83,7 @@ def media(body: bytes) -> list[Media]:
     `MOST_STREAMS` the first."""
     session = current = _Section()
     streams: list[_Section] = []
-    text = body[max(body.find(b"v=0"), 0) :].decode("latin-1")
-    for line in text.splitlines():
+    for line in _lines(body):
         key, equals, value = line.strip().partition("=")
         if key == "m" and equals:
             if len(streams) == MOST_STREAMS:
@@ -95,6 +95,11 @@ def media(body: bytes) -> list[Media]:
         elif key in {"c", "a"}:
             current.add(key, value.strip())
     return [stream.media() for stream in streams if stream.port]
+
+
+def _lines(body: bytes) -> list[str]:
+    begin = max(body.find(b"v=0"), 0)
+    return body[begin : begin + _LONGEST].decode("latin-1").splitlines()[:MOST_LINES]
 
 
 def _stream(value: str) -> tuple[str, int]:
@@ -127,4 +132,4 @@ def _address(connection: str) -> str:
     try:
         return socket.inet_ntop(family, socket.inet_pton(family, text))
     except (OSError, ValueError):
-        return text
+        return text[:_LONGEST_NAME]
