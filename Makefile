@@ -1,5 +1,6 @@
 # make demo   a filled server on 127.0.0.1:8080 (PORT=… elsewhere)
 # make test   the whole suite on SQLite
+# make test-pbx   calls between real phones through a real Asterisk; as root, on Debian
 # make five-years FOLDER=/tmp/years CALLS=100000   a company's history, in and out, with what it takes
 PYTHON ?= python3
 PORT ?= 8080
@@ -8,7 +9,7 @@ CALLS ?= 10000000
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-postgres lint types bench five-years demo-data clean
+.PHONY: demo test test-postgres test-pbx lint types bench five-years demo-data clean
 
 $(VENV)/run: requirements/run.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Ringback needs Python 3.11 or newer: make PYTHON=python3.12 …")'
@@ -29,6 +30,9 @@ test: $(VENV)/dev
 
 test-postgres: $(VENV)/dev
 	RINGBACK_TEST_ENGINE=postgres $(BIN)/python -m pytest -n 2
+
+test-pbx: $(VENV)/dev
+	bash tools/checks/pbx
 
 lint: $(VENV)/dev
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
