@@ -197,6 +197,13 @@ def test_outcomes_differ_without_colour_too() -> None:
     assert len(drawn) == len(Outcome)
 
 
+def test_a_time_that_rounds_to_nothing_has_no_minus() -> None:
+    drawing = ladder(flow(TALK))
+    for delta_us, told in ((-400, "+0.000 s"), (-1_200, "-0.001 s"), (1_600, "+0.002 s")):
+        step = drawing.steps[1]._replace(delta_us=delta_us)
+        assert f">{told}<" in svg(drawing._replace(steps=[step]), "t")
+
+
 def test_a_long_call_is_drawn_in_sheets_of_the_form_of_paper() -> None:
     line = "alice > bob INFO {n} to-tag"
     drawing = ladder(flow("\n".join(f"{n} {line.format(n=n)}" for n in range(100))))

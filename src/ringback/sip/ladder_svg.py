@@ -249,7 +249,7 @@ class _Sheets:
 
     def _when(self, step: Step, top: float) -> str:
         leg = f"{_letter(step.leg)} " if step.leg is not None and len(self._ladder.legs) > 1 else ""
-        delta = "" if step.delta_us is None else f"{step.delta_us / 1_000_000:+.3f} s"
+        delta = "" if step.delta_us is None else f"{round(step.delta_us, -3) / 1_000_000:+.3f} s"
         return (
             f'<text x="12" y="{top + _LINE - 1:g}">{time_text(step.at_us)[:12]}</text>'
             f'<text class="soft" x="12" y="{top + _LINE + 13:g}">{delta}</text>'
