@@ -1,8 +1,12 @@
 """What a collector does when a customer goes, or a file has been damaged."""
 
+from contextlib import suppress
+
 import pytest
 
+from ringback.errors import Unavailable
 from ringback.jobs import delete_customer
+from ringback.store.database import Db
 from ringback.store.engines import sqlite_path
 from ringback.store.slices.sqlite import folder_of
 from tests.api import Api
@@ -44,3 +48,33 @@ def test_a_slice_that_cannot_be_read_keeps_no_other_from_being_written(api: Api)
         send_tcp(collector, [hep(each) for each in talk()])
         settled(collector, 6)
         assert collector.counts.stored == 6
+
+
+def test_a_slice_that_is_dropped_just_now_has_no_packets(api: Api) -> None:
+    with api.services.database.slices.packets(api.acme, 20261101, 10) as lots:
+        assert list(lots) == []
+
+
+def test_who_reads_a_slice_for_long_stops_nobody(api: Api) -> None:
+    """As a dump does, or an erasure that deletes what it finds: PostgreSQL drops no table that is being read."""
+    database = api.services.database
+    with collecting(api) as collector:
+        send_tcp(collector, [hep(each) for each in talk("one@pbx")])
+        settled(collector, 6)
+        ((_, day, _),) = database.slices.listed(api.acme)
+        with database.slices.packets(api.acme, day, 1) as lots:
+            assert next(lots)
+            with suppress(Unavailable):
+                dropped(api, day)
+            send_tcp(collector, [hep(each) for each in talk("two@pbx")])
+            settled(collector, 12)
+    dropped(api, day)
+    assert database.slices.listed(api.acme) == []
+
+
+def dropped(api: Api, day: int) -> None:
+    def work(db: Db) -> None:
+        db.slices.begin(api.acme)
+        db.slices.drop(api.acme, day)
+
+    api.services.database.write(work)

@@ -79,7 +79,9 @@ class Slices(Protocol):
         """By day."""
         ...
 
-    def drop(self, customer_id: int, day: int) -> None: ...
+    def drop(self, customer_id: int, day: int) -> None:
+        """Unavailable on PostgreSQL while somebody reads it for long: a dump, an erasure."""
+        ...
 
 
 class AllSlices(Protocol):

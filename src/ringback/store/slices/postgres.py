@@ -11,6 +11,7 @@ from psycopg import errors as pg
 from ringback.store.slices import COLUMNS, Row, Slice
 
 TABLE = re.compile(r"sip_(\d+)_(\d{8})")
+DROP_WAITS = "1s"
 _NAMES = ", ".join(COLUMNS)
 _TYPES = ("bigint", "bigint", "bigint", "bigint", "text", "bytea", "text")
 _ARRAYS = ", ".join(f"%s::{each}[]" for each in _TYPES)
@@ -94,7 +95,10 @@ class PostgresSlices:
         return [each for each in slices(self._db.all(LISTED)) if each.customer_id == customer_id]
 
     def drop(self, customer_id: int, day: int) -> None:
+        """Whoever waits for readers, keeps all others from the table, and the customer's writers too: so not for long."""
+        self._db.connection.execute(f"SET LOCAL lock_timeout = '{DROP_WAITS}'".encode())
         self._db.connection.execute(f"DROP TABLE IF EXISTS {table(customer_id, day)}".encode())
+        self._db.connection.execute("SET LOCAL lock_timeout = DEFAULT")
 
     def _asked(self, sql: str, bound: Sequence[Any]) -> list[Any]:
         """Nothing where the slice is not there, or is dropped just now."""
@@ -126,5 +130,9 @@ def slices(rows: Sequence[tuple[str, int]]) -> list[Slice]:
 @contextmanager
 def packets(connection: psycopg.Connection[Any], name: str, size: int) -> Iterator[Iterator[list[Row]]]:
     with connection.cursor(name="packets", binary=True) as cursor:
-        cursor.execute(f"SELECT {_NAMES} FROM {name} ORDER BY id".encode())
+        try:
+            cursor.execute(f"SELECT {_NAMES} FROM {name} ORDER BY id".encode())
+        except pg.UndefinedTable:  # dropped just now
+            yield iter(())
+            return
         yield iter(lambda: list(map(Row._make, cursor.fetchmany(size))), [])
