@@ -99,6 +99,8 @@ def of_status(status: int) -> str:
 
 def of_reason(header: str) -> str:
     """Of a Reason header (RFC 3326): a Q.850 cause before a SIP one, the table before its own text; else empty."""
+    if not header:
+        return ""
     values = [found for found in map(_reason, _values(header)) if found is not None]
     return min(values, default=(2, ""))[1]
 

@@ -1,5 +1,6 @@
 """The messages of one Call-ID to one media session (RFC 3261 sections 12 to 15, RFC 3262, RFC 3311, RFC 3891, RFC 4028)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -174,6 +175,36 @@ class Dialog:
             caller_tag=self._attempt.caller_tag,
             agreement=self._agreement(),
             described=tuple(self._negotiation.described.items()),
+        )
+
+    @property
+    def ended(self) -> bool:
+        """As of its session, for less."""
+        return self._ended_at_us is not None
+
+    @property
+    def messages(self) -> Sequence[Packet]:
+        """So far; not a copy."""
+        return self._messages
+
+    def told(self) -> tuple[object, ...]:
+        """What its session is made of, the messages aside: while this is equal, so is the rest of the session."""
+        return (
+            self._first,
+            self._vouched,
+            *self._agents,
+            self._created_at_us,
+            self._ringing_at_us,
+            self._answered_at_us,
+            self._ended_at_us,
+            self._expires_at_us,
+            self._replaced_at_us,
+            self._cause,
+            len(self.rtcp),
+            tuple(self._live),
+            tuple(self._gone),
+            tuple(self._negotiation.agreed.values()),
+            len(self._negotiation.described),
         )
 
     @property

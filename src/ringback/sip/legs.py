@@ -92,7 +92,7 @@ def keys(payload: bytes) -> set[str]:
     ids = (key for name, text in _headers(head) for key in _keys_of(name, text) if 1 < len(key) <= LONGEST_KEY)
     found = set(islice(ids, MOST_KEYS))
     if b"\nm=" in body:
-        found |= {f"{MEDIA}{each.rtp}" for each in sdp.media(body) if each.rtp.ip not in _NOWHERE}
+        found |= {f"{MEDIA}{end}" for end in sdp.rtp_ends(body) if end.ip not in _NOWHERE}
     return {key for key in found if 1 < len(key) <= LONGEST_KEY}
 
 

@@ -301,6 +301,25 @@ def save(
     return len(fresh), len(msdrs)
 
 
+class Heard(NamedTuple):
+    """A session that is stored and still says the same, with all its messages."""
+
+    kept: Kept
+    name: str
+    messages: Sequence[Packet]
+    last_us: int
+
+
+def heard(db: Db, customer_id: int, calls: Iterable[Heard]) -> None:
+    """Stores of sessions that there are more messages."""
+    said, last = [], []
+    for kept, name, messages, last_us in calls:
+        said.append((name, kept.session["created_at"], kept.told.fresh(messages)))
+        last.append((kept.session, {"updated_at": last_us // SECOND_US}))
+    legs.note(db, customer_id, said)
+    _change(db, customer_id, schema.mediasessions, last)
+
+
 def _columns(kept: Kept, name: str, session: MediaSession, users: Mapping[str, int]) -> dict[str, Any]:
     """What a media session and its MSDR have in common."""
     told = session.created_at_us, session.src, session.dst, session.src_ua, session.dst_ua

@@ -93,8 +93,14 @@ def store(
 
 
 def _save(db: Db, customer_id: int, changed: Iterable["Call"], users_by_extension: Mapping[str, int]) -> None:
-    sessions = ((call.kept, call.name, session) for call in changed if (session := call.session()) is not None)
+    """Sessions of which something is new besides messages are made anew; most messages change nothing."""
+    same: list[Call] = []
+    other: list[Call] = []
+    for call in changed:
+        (same if call.is_as_saved() else other).append(call)
+    sessions = ((call.kept, call.name, session) for call in other if (session := call.session()) is not None)
     captures.save(db, customer_id, sessions, users_by_extension)
+    captures.heard(db, customer_id, [call.heard() for call in same])
 
 
 def heal(db: Db, customer_id: int, users_by_extension: Mapping[str, int]) -> int:
@@ -115,7 +121,8 @@ def heal(db: Db, customer_id: int, users_by_extension: Mapping[str, int]) -> int
 
 
 class Call:
-    """The packets of a Call-ID so far. `digests`: of those that the dialog has."""
+    """The packets of a Call-ID so far. `digests`: of those that the dialog has. `saved`: what was told of it when its session
+    was saved last, None when that has to be done again."""
 
     def __init__(self, name: str, kept: Kept) -> None:
         self.name, self.kept = name, kept
@@ -128,6 +135,7 @@ class Call:
         self.digests: set[int] = set()
         self.agents: set[int | None] = set()
         self.last_us = 0
+        self.saved: tuple[object, ...] | None = None
         self.size = _OVERHEAD
         self._messages = 0
 
@@ -135,6 +143,10 @@ class Call:
     def is_full(self) -> bool:
         """Whether it has packets that the dialog does not have."""
         return max(self._messages, len(self._dialog.rtcp)) >= MOST_OF_A_CALL
+
+    @property
+    def is_over(self) -> bool:
+        return self._dialog.ended
 
     @property
     def is_seen_by_several(self) -> bool:
@@ -159,6 +171,14 @@ class Call:
     def session(self) -> MediaSession | None:
         """None for what is no call: a REGISTER and the like."""
         return self._dialog.session()
+
+    def is_as_saved(self) -> bool:
+        """Whether its session is stored, and says the same still. To be asked once before each time that it is saved."""
+        before, self.saved = self.saved, self._dialog.told()
+        return before == self.saved and bool(self.kept.session)
+
+    def heard(self) -> captures.Heard:
+        return captures.Heard(self.kept, self.name, self._dialog.messages, self.last_us)
 
     def overdue(self, now_us: int) -> MediaSession | None:
         """The session as ended by its session timer, if that has happened since it was saved."""
@@ -199,6 +219,7 @@ class Calls:
     def overdue(self, customer_id: int, now_us: int) -> Iterator[tuple[Kept, str, MediaSession]]:
         for (customer, name), call in self._calls.items():
             if customer == customer_id and (session := call.overdue(now_us)) is not None:
+                call.saved = None  # what is saved now is not what its messages tell
                 yield call.kept, name, session
 
     def forget(self, customer_id: int, names: Iterable[str]) -> None:
@@ -264,10 +285,7 @@ def _feed(call: Call, fresh: Sequence[Message]) -> bool:
     for each in fresh:
         call.note(each.row)
         call.add(each.packet, each.sip)
-    if not call.is_seen_by_several:
-        return True
-    session = call.session()
-    return session is None or not session.ended
+    return not (call.is_seen_by_several and call.is_over)
 
 
 def _reread(db: Db, customer_id: int, calls: Sequence[Call]) -> None:
