@@ -124,6 +124,13 @@ def test_an_unknown_name_is_one_line(server: AmiServer, tmp_path: Path) -> None:
     assert "There is no [connectors.shop] in the configuration; there is office." in seen.stderr
 
 
+def test_without_any_connector_it_says_where_one_comes_from(tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path), database=str(tmp_path / "x.db"))
+    seen = ringback(settings, "doctor", "asterisk", "office")
+    assert seen.returncode == 2
+    assert "There is no [connectors.office] in the configuration; `ringback asterisk-config` prints one" in seen.stderr
+
+
 def test_both_sides_are_printed_with_one_new_secret(tmp_path: Path) -> None:
     settings = Settings(data_dir=str(tmp_path), database=str(tmp_path / "x.db"))
     printed = ringback(settings, "asterisk-config").stdout

@@ -63,8 +63,9 @@ def _named(found: Settings, name: str) -> Connector:
     for each in found.connectors:
         if each.name == name:
             return each
-    known = ", ".join(each.name for each in found.connectors) or "none"
-    raise UsageError(f"There is no [connectors.{name}] in the configuration; there is {known}.")
+    known = ", ".join(each.name for each in found.connectors)
+    said = f"there is {known}" if known else "`ringback asterisk-config` prints one, `--config FILE` names the file"
+    raise UsageError(f"There is no [connectors.{name}] in the configuration; {said}.")
 
 
 def asterisk_config(name: NoName = None, config: Config = None) -> None:
