@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from ringback.calls.ledger import Call
 from ringback.connectors.asterisk import connection as connections
 from ringback.connectors.asterisk.connection import Connection
+from ringback.connectors.book import Book
 from ringback.connectors.settings import Connector, Rule
 from ringback.store import cdrs as stored_cdrs
 from ringback.store import rows, schema
@@ -250,6 +252,29 @@ def test_captured_signalling_is_of_the_call_whose_call_id_it_has(
     (cdr,) = until(lambda: cdrs(api.admin))
     sql = "SELECT cdr_id FROM msdrs WHERE customer_id = :customer"
     until(lambda: api.services.database.read(lambda db: db.all(sql, {"customer": api.acme})) == [(cdr["id"],)])
+
+
+def test_a_call_that_cannot_be_stored_keeps_no_other_one_back(
+    api: Api, server: AmiServer, connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put = Book._put
+
+    def refusing(book: Book, customer_id: int, lot: list[Call]) -> None:
+        if any(call.id == CALLER for call in lot):
+            raise ValueError("not this one")
+        put(book, customer_id, lot)
+
+    monkeypatch.setattr(Book, "_put", refusing)
+    connected()
+    server.tell(transcript() + transcript().replace("1795347869.", "1795347870."))
+    until(lambda: cdrs(api.admin) and not calls(api.admin))
+    assert len(cdrs(api.admin)) == 1
+
+
+def test_a_nul_in_a_name_is_no_trouble(api: Api, server: AmiServer, connected: Connected) -> None:
+    connected()
+    server.tell(transcript().replace(": Ann\n", ": An\0n\n"))
+    until(lambda: cdrs(api.admin) and not calls(api.admin))
 
 
 # -- orders

@@ -19,7 +19,7 @@ from ringback.connectors import shown
 from ringback.connectors.journal import Entry, Journal, Named, Origin, Stored
 from ringback.connectors.settings import Connector, Rule
 from ringback.connectors.shown import Columns, Shown
-from ringback.errors import RingbackError
+from ringback.errors import Unavailable
 from ringback.importers import asterisk_cdr, call_rows, ledger_rows
 from ringback.importers.call_rows import CallRow
 from ringback.importers.importer import Options
@@ -139,16 +139,23 @@ class Book:
         for call in self._over:
             lots.setdefault(self.customer_of(call), []).append(call)
         for customer_id, lot in lots.items():
-            try:
-                if customer_id is not None:
-                    self._put(customer_id, lot)
-            except RingbackError as error:
-                log.warning("calls wait for the database", pbx=self._connector.name, calls=len(lot), error=str(error))
-                continue
-            self._forget(lot)
+            self._forget(lot if customer_id is None else self._stored(customer_id, lot))
         if self._journal.is_long:
             self._compact()
         self._tie()
+
+    def _stored(self, customer_id: int, lot: list[Call]) -> list[Call]:
+        """Those that are done with. One that cannot be stored keeps no other one back."""
+        try:
+            self._put(customer_id, lot)
+        except Unavailable as error:
+            log.warning("calls wait for the database", pbx=self._connector.name, calls=len(lot), error=str(error))
+            return []
+        except Exception:
+            if len(lot) > 1:
+                return [done for call in lot for done in self._stored(customer_id, [call])]
+            log.exception("a call cannot be stored", pbx=self._connector.name, call=lot[0].id)
+        return lot
 
     def _put(self, customer_id: int, lot: Sequence[Call]) -> None:
         options = self._options(customer_id)
