@@ -14,6 +14,7 @@ from tests.collecting import KEY, collecting, hep, send_tcp, settled
 from tests.sip.sip_flows import flow
 from tests.test_captures import talk
 from tests.test_collect import REGISTER
+from tests.test_erasures import asked
 
 BOTH = f"customer={{acme}} key={KEY}\ncustomer={{other}} key=theirs"
 
@@ -78,3 +79,16 @@ def dropped(api: Api, day: int) -> None:
         db.slices.drop(api.acme, day)
 
     api.services.database.write(work)
+
+
+def test_what_comes_of_a_call_after_its_erasure_is_a_session_of_its_own(api: Api) -> None:
+    first, ringing, *rest = talk("one@pbx", dst="442079460001")
+    with collecting(api) as collector:
+        send_tcp(collector, [hep(first), hep(ringing)])
+        settled(collector, 2)
+        assert asked(api, number="+442079460001")["certificate"]["removed"] == {"mediasessions": 1}
+        send_tcp(collector, [hep(each) for each in rest])
+        settled(collector, 6)
+    (session,), (msdr,) = api.admin.listed("/mediasessions"), api.admin.listed("/msdrs")
+    assert msdr["media_session_id"] == session["id"]
+    assert api.admin.get(f"/msdrs/{msdr['id']}.trace").status == 200

@@ -255,8 +255,11 @@ def _fed(db: Db, customer_id: int, given: Sequence[tuple[Call, Sequence[Message]
         counts = db.slices.counts(customer_id, day, [call.hash for call, _ in pairs])
         for call, messages in pairs:
             fresh = _fresh(call, messages)
-            if not call.is_full and counts.get(call.hash, 0) != len(call.digests) + len(fresh):
+            missing = len(call.digests) + len(fresh) - counts.get(call.hash, 0)
+            if missing and not call.is_full:
                 again.append(call)
+                if missing > 0:  # packets were deleted, and perhaps the session too
+                    call.kept = captures.known(db, customer_id, [call.name]).get(call.name) or Kept(day)
             elif fresh:
                 (changed if _feed(call, fresh) else again).append(call)
     _reread(db, customer_id, again)
