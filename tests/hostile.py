@@ -226,10 +226,10 @@ def seeds() -> dict[str, list[bytes]]:
         packets = [hep.read(each, 0).packet for each in frames]
         found["hep_packet"] += frames[:4]
         found["hep_stream"].append(b"".join(frames[:6]))
-        found["call"].append(_told(packets))
+        found["call"].append(_told(packets[:8]))
         found["phone"].append(_told(each for each in packets if registers.is_register(each.payload)))
-        found["tcp"].append(_told(packets))
-        found["one_stream"].append(b"".join(each.payload for each in packets if packet.is_sip(each.payload)))
+        found["tcp"].append(_told(packets[:8]))
+        found["one_stream"].append(b"".join(each.payload for each in packets[:3] if packet.is_sip(each.payload)))
         found["capture_file"].append(b"".join(capture.write(packets[:8])))
         _sort(packets, found)
     found["capture_file"].append(_pcapng(found["capture_file"][0]))
