@@ -21,7 +21,6 @@ TYPES = tuple(
     """.split()  # noqa: SIM905 - a table reads better
 )
 """By their numbers in `include/asterisk/cel.h`, which some tables hold."""
-KNOWN = frozenset(TYPES) | {"ATTENDED_TRANSFER", "BLIND_TRANSFER"}
 _LONGEST_EXTRA = 16_384
 _TOLD_BY_OTHERS = {"APP_START", "APP_END"}
 _SAYS_APPLICATION = {"ANSWER", "BRIDGE_ENTER", "FORWARD", "STREAM_BEGIN", "HANGUP"}
