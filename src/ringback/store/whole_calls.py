@@ -56,12 +56,14 @@ def _capture(db: Db, customer_id: int, where: str, params: Mapping[str, Any]) ->
 
 def _of_one_call(db: Db, customer_id: int, names: Sequence[str]) -> list[str]:
     """The legs of CDRs that are hops of one call with a CDR of these legs."""
+    # CROSS JOIN is how SQLite is told in which order to look: it would begin with all of the customer's MSDRs.
     sql = f"""
-        SELECT DISTINCT other.call_id FROM msdrs m
-        JOIN cdrs c ON c.customer_id = m.customer_id AND c.id = m.cdr_id
-        JOIN cdrs hop ON hop.customer_id = c.customer_id AND (hop.id = c.id OR hop.root_live_id = c.root_live_id)
-        JOIN msdrs other ON other.customer_id = hop.customer_id AND other.cdr_id = hop.id
-        WHERE m.customer_id = :customer AND {db.among("m.call_id", "names")} ORDER BY other.call_id
+        SELECT DISTINCT other.call_id FROM msdrs m CROSS JOIN cdrs c CROSS JOIN cdrs hop CROSS JOIN msdrs other
+        WHERE m.customer_id = :customer AND {db.among("m.call_id", "names")}
+        AND c.customer_id = m.customer_id AND c.id = m.cdr_id
+        AND hop.customer_id = c.customer_id AND (hop.id = c.id OR hop.root_live_id = c.root_live_id)
+        AND other.customer_id = hop.customer_id AND other.cdr_id = hop.id
+        ORDER BY other.call_id
     """
     return [row[0] for row in db.all(sql, {"customer": customer_id, "names": list(names)})]
 
