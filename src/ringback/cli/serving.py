@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from socket import socket
 from typing import Annotated
@@ -60,6 +61,8 @@ def demo(
     Example: `ringback demo --dir /tmp/demo --port 8081`
     """
     found = settings.load(None, {}, data_dir=str(folder), port=port)
+    if found.port:  # else the system chooses one
+        found = replace(found, public_url=f"http://{found.host}:{found.port}")
     logs.configure(found.log_level)
     with _listening(found) as (services, listener):
         credentials = _demo_credentials(services, folder / CREDENTIALS, server.url_of(listener) + BASE_PATHS[0])
