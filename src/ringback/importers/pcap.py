@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from ringback.importers.call_rows import uncollected
 from ringback.importers.importer import Importer, Options, Progress, Summary, watched
 from ringback.services import Services
 from ringback.sip import capture
@@ -28,6 +29,7 @@ HELP = (
 )
 
 
+@uncollected()
 def run(services: Services, customer_id: int, path: Path, options: Options, progress: Progress) -> Summary:
     who = services.database.read(lambda db: parties(db, customer_id, options.country))
     report = capture.Report()
