@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from ringback.errors import Unavailable
 from ringback.jobs import queue, retain, thinning
 from ringback.store import cdrs, holds
 from tests.api import Api
@@ -98,6 +99,26 @@ def test_a_long_run_lets_other_jobs_go_first_and_goes_on(api: Api, monkeypatch: 
         seen.append(len(ids(api, "cdrs")))
     assert sorted(set(seen), reverse=True) == list(range(100, -1, -10))
     assert api.admin.listed("/auditlog", ("action", "eq", "retain"))[0]["details"] == {"cdrs": 100}
+
+
+def test_what_somebody_reads_goes_when_he_has_read_it(
+    api: Api, clock: TestClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.write(lambda db: cdrs.insert(db, api.acme, [call(days_ago(api, 400))]))
+    rules(api, cdrs=365)
+    api.write(lambda db: queue.enqueue(db, api.acme, retain.KIND, {}, now=clock(), key=retain.KIND))
+    with monkeypatch.context() as patched:
+        patched.setattr(thinning.Thinning, "step", busy)
+        for _ in range(queue.ATTEMPTS + 2):
+            assert api.app.workers.run_one()
+            assert jobs(api) == [(api.acme, "waiting", clock() + retain.AGAIN_S)]
+            clock.now += retain.AGAIN_S
+    api.run_jobs()
+    assert ids(api, "cdrs") == []
+
+
+def busy(_: thinning.Thinning) -> bool:
+    raise Unavailable
 
 
 def test_one_customer_at_a_time(api: Api, clock: TestClock) -> None:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
+from ringback.errors import Unavailable
 from ringback.jobs import queue
 from ringback.jobs.thinning import Thinning
 from ringback.services import Services
@@ -88,13 +89,21 @@ def run(services: Services, job: queue.Job) -> None:
         _wait_for_a_day(services, job, now)
     thinning = Thinning(services, job)
     until = time.monotonic() + SLICE_S
-    while thinning.step():
+    while _stepped(thinning):
         if time.monotonic() > until or services.stopping.is_set():
             thinning.note_place()
             raise queue.Unfinished(services.clock())
     thinning.tell()
     if thinning.gone:
         give_back(services, thorough=thinning.place.much)
+
+
+def _stepped(thinning: Thinning) -> bool:
+    """A step; later where somebody reads what shall go, as a dump does for hours, or the database is away."""
+    try:
+        return thinning.step()
+    except Unavailable:
+        raise queue.Unfinished(thinning.services.clock() + AGAIN_S) from None
 
 
 def give_back(services: Services, *, thorough: bool, told: Callable[[], None] = lambda: None) -> None:
