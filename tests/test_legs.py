@@ -38,6 +38,7 @@ class Dialog:
     headers: Sequence[str] = ()
     media: str = ""
     refers: str = ""
+    redirects: str = ""
 
     def packets(self) -> list[Packet]:
         told = [(0.0, f"INVITE sip:{self.dst}@x SIP/2.0", "1 INVITE", self.headers)]
@@ -45,16 +46,20 @@ class Dialog:
         told += (
             [(self.ended - 0.5, "REFER sip:x SIP/2.0", "2 REFER", [f"Refer-To: {self.refers}"])] if self.refers else []
         )
-        last = "BYE sip:x SIP/2.0", "3 BYE"
-        if self.answered >= self.ended:
-            last = "SIP/2.0 486 Busy Here", "1 INVITE"
-        told.append((self.ended, *last, ()))
+        told.append((self.ended, *self._last()))
         hops = list(zip(self.path, self.path[1:], strict=False))
         return [
             self._packet(after + n / 1000, hop, start, cseq, more, n)
             for after, start, cseq, more in told
             for n, hop in enumerate(hops[::-1] if start.startswith("SIP") else hops)
         ]
+
+    def _last(self) -> tuple[str, str, Sequence[str]]:
+        if self.redirects:
+            return "SIP/2.0 302 Moved Temporarily", "1 INVITE", [f"Contact: {self.redirects}"]
+        if self.answered >= self.ended:
+            return "SIP/2.0 486 Busy Here", "1 INVITE", ()
+        return "BYE sip:x SIP/2.0", "3 BYE", ()
 
     def _packet(self, after: float, hop: tuple[str, str], start: str, cseq: str, more: Iterable[str], n: int) -> Packet:
         ip, _, port = self.media.partition(":")
@@ -116,6 +121,10 @@ def other(**changes: object) -> Dialog:
         (IN, other(headers=["In-Reply-To: gone@x, in@ann"])),
         (Dialog("in@ann", refers="<sip:9@x?Replaces=out%40pbx%3Bto-tag%3D1>"), other()),
         (Dialog("in@ann", refers="<sip:8002@x>"), other(at=9.8, answered=1, ended=5)),
+        (
+            Dialog("in@ann", src="301", path=(PBX, ANN), answered=10, ended=1, redirects="<sip:8002@x>;q=1, <sip:9@x>"),
+            other(at=1.1),
+        ),
         (
             Dialog("in@ann", headers=[f"Session-ID: {UUIDS[0]};remote={'0' * 32}"]),
             other(headers=[f"Session-ID: {UUIDS[1]};remote={UUIDS[0]}"]),

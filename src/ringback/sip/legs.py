@@ -19,7 +19,7 @@ from ringback.sip.packet import Packet
 
 NAMED, CORRELATED, SESSION_ID, MEDIA, REFERRED = "=", "+", "s", "m", "r"
 """First characters of keys: a Call-ID that a message names; what a capture agent or an IMS says ties it; an id of
-RFC 7989; where media go; who is to be called by a REFER."""
+RFC 7989; where media go; who is to be called by a REFER or a redirection."""
 CERTAIN = (NAMED, CORRELATED, SESSION_ID)
 
 LONGEST_KEY, MOST_KEYS = 255, 64
@@ -35,7 +35,9 @@ LONGEST_US = 4 * 3_600_000_000
 """An older leg is not looked for by who calls."""
 NEVER_US = 1 << 62
 
-_TELLS = re.compile(rb"(?:INVITE|REFER)[ \t]|SIP/2\.0[ \t]+(?:18|2)\d", re.I)
+_TELLS = re.compile(rb"(?:INVITE|REFER)[ \t]|SIP/2\.0[ \t]+(?:18|2|30)\d", re.I)
+_REDIRECTS = re.compile(rb"SIP/2\.0[ \t]+30[0-5][ \t]", re.I)
+_CONTACT = re.compile(rb"\n(?:contact|m)[ \t]*:[ \t]*([^\r\n]*)", re.I)
 _HEADER = re.compile(
     rb"\n(x-[\w-]{0,40}?(?:call-?id|cid)|replaces|refer-to|r|target-dialog|join|in-reply-to|session-id|p-charging-vector"
     rb"|diversion|history-info)[ \t]*:[ \t]*([^\r\n]*)",
@@ -52,7 +54,7 @@ class Leg(NamedTuple):
     """``call_id``: as stored. Instants are µs; ``answered_us``, ``ended_us`` None: not yet.
 
     ``src_host``: the address that the first INVITE came from; ``reached``: those that INVITEs went to. ``diverted``: who was
-    called before. ``referred``: (who is to be called, by which host, who says so, when) of its REFERs.
+    called before. ``referred``: (who is to be called, by which host, who says so, when) of its REFERs and redirections.
     """
 
     call_id: str
@@ -90,14 +92,14 @@ def keys(payload: bytes) -> set[str]:
     """What a message says of other legs, each at most `LONGEST_KEY` characters."""
     head, _, body = payload.partition(b"\r\n\r\n")
     ids = (key for name, text in _headers(head) for key in _keys_of(name, text) if 1 < len(key) <= LONGEST_KEY)
-    found = set(islice(ids, MOST_KEYS))
+    found = set(islice(ids, MOST_KEYS)) | {referred_key(user) for user in _redirected(head)}
     if b"\nm=" in body:
         found |= {f"{MEDIA}{end}" for end in sdp.rtp_ends(body) if end.ip not in _NOWHERE}
     return {key for key in found if 1 < len(key) <= LONGEST_KEY}
 
 
 def referred_key(user: str) -> str:
-    """The key of a REFER by whom it asks to call; it does not say who that is."""
+    """The key of a REFER or a redirection by whom it asks to call; it does not say who that is."""
     return REFERRED + blake2b(user.encode(), digest_size=10).hexdigest()
 
 
@@ -168,6 +170,18 @@ def _referred(telling: Iterable[Packet]) -> Iterator[tuple[str, str, str | None,
             for name, text in _headers(packet.payload.partition(b"\r\n\r\n")[0]):
                 if name in ("refer-to", "r"):
                     yield from ((user, packet.dst.ip, says, packet.at_us) for user in _users(text))
+        elif _REDIRECTS.match(packet.payload):
+            says = party_of(scan(packet.payload).to.uri)
+            users = _redirected(packet.payload.partition(b"\r\n\r\n")[0])
+            yield from ((user, packet.dst.ip, says, packet.at_us) for user in users)
+
+
+def _redirected(head: bytes) -> Iterator[str]:
+    """Whom to call instead (RFC 3261 section 21.3)."""
+    if _REDIRECTS.match(head):
+        for contact in islice(_CONTACT.finditer(head), 8):
+            for each in decoded(contact[1]).split(",")[:8]:
+                yield from _users(each)
 
 
 def _users(text: str) -> Iterator[str]:
@@ -194,7 +208,7 @@ def _names(one: Leg, other: Leg) -> bool:
 def parent(child: Leg, legs: Mapping[str, Leg]) -> Leg | None:
     """The leg whose B2BUA sent this one, where exactly one fits; ``legs``: by Call-ID, all that may.
 
-    By its media passed through, by the same two parties while the first waits, by a transfer that asked for it, or by the
+    By its media passed through, by the same two parties while the first waits, by a transfer or redirection to it, or by the
     same caller where that leg has led nowhere else yet (a queue, a menu). None also where a certain tie says it already.
     """
     before = [each for each in legs.values() if each.call_id != child.call_id and _began(each, child)]
