@@ -20,7 +20,7 @@ from ringback.store.retention import BEGIN, BYTES, Candidate, Stage, whole
 from ringback.store.slices import KEPT
 
 STEP_S = 0.1
-PAUSE = 0.15  # of the time of a step, besides looking for the next rows: others write meanwhile
+PAUSE = 0.1  # of the time of a step, besides looking for the next rows: others write meanwhile
 SETTLE_S = 5.0  # a page that many rows were deleted from is copied once
 FIRST_LOT, LEAST_LOT, LARGEST_LOT = 1_000, 100, 10_000
 MUCH = 0.1  # of the rows that are left
