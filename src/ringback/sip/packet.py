@@ -5,6 +5,7 @@ import socket
 from functools import lru_cache
 from typing import NamedTuple
 
+SECOND_US = 1_000_000
 RTCP_TYPES = range(200, 208)
 """SR, RR, SDES, BYE, APP (RFC 3550 section 12.1), RTPFB, PSFB (RFC 4585), XR (RFC 3611)."""
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import reduce
 from typing import Any, NamedTuple
 
+from ringback.sip.packet import SECOND_US
 from ringback.sip.registers import DEFAULT_S, UNSAID, Answer, Asked, Attempt, Contact, host_port
 
 NO_ANSWER = "No answer"
@@ -22,7 +23,6 @@ _MOST_HOPS = 8
 _STAR = "*"
 _STALE = 1
 _INTERVAL_TOO_BRIEF = 423
-_SECOND_US = 1_000_000
 
 
 class State(StrEnum):
@@ -194,7 +194,7 @@ def _accepted(attempt: Attempt, answer: Answer) -> dict[str, Any]:
     contact, seconds = _granted(attempt, answer)
     if not seconds:
         return {"failures": 0, "expires_us": 0}
-    until_us = answer.at_us + seconds * _SECOND_US
+    until_us = answer.at_us + seconds * SECOND_US
     return {"failures": 0, "contact": contact, "registered_us": answer.at_us, "expires_us": until_us}
 
 

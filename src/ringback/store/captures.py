@@ -16,12 +16,11 @@ from ringback.calls.numbers import clean, digits
 from ringback.sip.dialog import MediaSession
 from ringback.sip.dialogs import media_sessions
 from ringback.sip.message import scan
-from ringback.sip.packet import Endpoint, Packet
+from ringback.sip.packet import SECOND_US, Endpoint, Packet
 from ringback.sip.quality import measured
 from ringback.store import cdr_links, legs, rows, schema, slices
 from ringback.store.database import Db, value
 
-SECOND_US = 1_000_000
 OUTSIDE = "0"
 MOST_READ = 20_000
 """Packets of a call that are read; a call that has more has something wrong."""

@@ -10,7 +10,7 @@ from ringback.calls.numbers import clean
 from ringback.sip import legs
 from ringback.sip.dialog import MediaSession
 from ringback.sip.legs import CERTAIN, Leg, Times
-from ringback.sip.packet import Packet
+from ringback.sip.packet import SECOND_US, Packet
 from ringback.store.database import Db
 
 MOST_LEGS = 128
@@ -220,4 +220,4 @@ def _leg(name: str, session: MediaSession, keys: Iterable[str]) -> Leg:
 
 
 def _seconds(at_us: int) -> int:
-    return at_us // 1_000_000
+    return at_us // SECOND_US

@@ -8,7 +8,7 @@ import msgspec
 
 from ringback.calls.numbers import clean
 from ringback.sip.message import user_of
-from ringback.sip.packet import Packet
+from ringback.sip.packet import SECOND_US, Packet
 from ringback.sip.registers import Attempt, is_register, sighting
 from ringback.sip.registrations import Past, Phone, State, added, state
 from ringback.store import captures, rows, schema
@@ -19,7 +19,6 @@ MOST = 20_000
 MOST_UNREGISTERED = 1_000
 """Rows of a customer: of one address-of-record, of devices that registered once, of those that never did. A scan of any
 number of names pushes out what never registered, first what is no user's, and nothing else."""
-SECOND_US = 1_000_000
 AHEAD_S = rows.DAY_S
 
 _PHONE = msgspec.json.Decoder(Phone)

@@ -16,10 +16,10 @@ from ringback.sip.dialog import Dialog, MediaSession, Status
 from ringback.sip.dialogs import expired
 from ringback.sip.message import SipMessage
 from ringback.sip.order import causal
-from ringback.sip.packet import Packet
+from ringback.sip.packet import SECOND_US, Packet
 from ringback.sip.reports import is_report
 from ringback.store import captures, rows, schema, slices
-from ringback.store.captures import SECOND_US, Kept, Seen
+from ringback.store.captures import Kept, Seen
 from ringback.store.database import Db
 
 UNANSWERED_S = 3_600

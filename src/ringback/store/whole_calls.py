@@ -5,9 +5,9 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from ringback.sip.dialog import MediaSession
-from ringback.sip.packet import Packet
+from ringback.sip.packet import SECOND_US, Packet
 from ringback.store import legs
-from ringback.store.captures import SECOND_US, Seen, once, read_seen, session_of
+from ringback.store.captures import Seen, once, read_seen, session_of
 from ringback.store.database import Db
 
 MOST_STEPS = 4

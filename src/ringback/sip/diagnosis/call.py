@@ -8,11 +8,10 @@ from ringback.sip import sdp
 from ringback.sip.headers import Headers, headers
 from ringback.sip.message import SipMessage
 from ringback.sip.order import Seen, causal
-from ringback.sip.packet import Endpoint, Packet
+from ringback.sip.packet import SECOND_US, Endpoint, Packet
 from ringback.sip.reports import is_bare, is_report, reports
 from ringback.sip.rtcp import Report
 
-SECOND_US = 1_000_000
 _LONGEST_SDP = 8_192
 """Bytes that are read of one; those with every candidate of a browser have half of it."""
 _CAPTURED_TWICE_US = 100_000

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ringback.sip.diagnosis.call import SECOND_US, Call, seconds
+from ringback.sip.diagnosis.call import Call, seconds
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
+from ringback.sip.packet import SECOND_US
 
 UNANSWERED = Kind(
     "early-media-unanswered",

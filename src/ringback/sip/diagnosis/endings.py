@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from ringback.sip.causes import of_reason
-from ringback.sip.diagnosis.call import SECOND_US, Call, party, seconds
+from ringback.sip.diagnosis.call import Call, party, seconds
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
+from ringback.sip.packet import SECOND_US
 
 SHORT = Kind(
     "call-short",

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ringback.sip.diagnosis.call import SECOND_US, Call, Leg, Message, party, seconds
+from ringback.sip.diagnosis.call import Call, Leg, Message, party, seconds
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
+from ringback.sip.packet import SECOND_US
 from ringback.sip.sdp import HOLDING
 
 NOT_RESUMED = Kind(

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-from ringback.sip.diagnosis.call import SECOND_US, Call, Heard
+from ringback.sip.diagnosis.call import Call, Heard
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
 from ringback.sip.diagnosis.hold import holds
-from ringback.sip.packet import Endpoint
+from ringback.sip.packet import SECOND_US, Endpoint
 from ringback.sip.rtcp import ReportBlock
 
 NOT_SENT = Kind(

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ringback.sip.diagnosis.call import CHALLENGES, SECOND_US, Call, Exchange, Leg, Message, Transaction
+from ringback.sip.diagnosis.call import CHALLENGES, Call, Exchange, Leg, Message, Transaction
+from ringback.sip.packet import SECOND_US
 
 PERSONAL = frozenset({486, 600, 603, 607})
 """Busy, or declined by a person: the call did what it should."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ringback.sip.diagnosis.call import CHALLENGES, SECOND_US, Call, Exchange, Leg
+from ringback.sip.diagnosis.call import CHALLENGES, Call, Exchange, Leg
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
+from ringback.sip.packet import SECOND_US
 
 CHANGE = Kind(
     "change-refused",

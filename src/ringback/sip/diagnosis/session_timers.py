@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from ringback.sip.diagnosis.call import SECOND_US, Call, Leg, Message, party, seconds
+from ringback.sip.diagnosis.call import Call, Leg, Message, party, seconds
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
 from ringback.sip.headers import number
+from ringback.sip.packet import SECOND_US
 
 EXPIRED = Kind(
     "session-timer-expired",

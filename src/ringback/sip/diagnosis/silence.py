@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
-from ringback.sip.diagnosis.call import SECOND_US, Call, Exchange, Leg, Message, Transaction, same_way, seconds
+from ringback.sip.diagnosis.call import Call, Exchange, Leg, Message, Transaction, same_way, seconds
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
+from ringback.sip.packet import SECOND_US
 
 INVITE = Kind(
     "invite-no-response",
