@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
+from ringback.sip.headers import hops
 from ringback.sip.message import SipMessage
 from ringback.sip.packet import Packet
 
@@ -27,7 +28,6 @@ EMITTED = frozenset({PROVISIONAL, NUMBERED, ACKED})
 MOST_HOPS = 128
 """That are read of a message; Max-Forwards begins at 70."""
 
-_VIA = re.compile(rb"(?:^|\n)(?:via|v)[ \t]*:([^\r\n]*)", re.I)
 _BRANCH = re.compile(rb";\s*branch\s*=\s*([^;,\s]+)", re.I)
 _RSEQ = re.compile(rb"\nrseq[ \t]*:[ \t]*(\d{1,10})", re.I)
 _RACK = re.compile(rb"\nrack[ \t]*:[ \t]*(\d{1,10})[ \t]+(\d{1,10})", re.I)
@@ -222,7 +222,6 @@ def _before(numbers: Sequence[int], number: int) -> int:
 
 
 def _vias(payload: bytes) -> tuple[bytes, ...]:
-    head = payload.partition(b"\r\n\r\n")[0]
-    hops = (hop for line in _VIA.finditer(head) for hop in line[1].split(b","))
-    branches = (found[1] if (found := _BRANCH.search(hop)) else hop.partition(b";")[0].strip() for hop in hops)
+    named = hops(payload)
+    branches = (found[1] if (found := _BRANCH.search(hop)) else hop.partition(b";")[0].strip() for hop in named)
     return tuple(islice(branches, MOST_HOPS))

@@ -1,9 +1,11 @@
 """All headers of a message, by name (RFC 3261 section 7.3); ``message`` has those that dialogs need."""
 
 import re
+from collections.abc import Iterator
 
 from ringback.sip.message import decoded
 
+_VIA = re.compile(rb"(?:^|\n)(?:via|v)[ \t]*:([^\r\n]*)", re.I)
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _VALUE = r'\s*=\s*(?:"([^"]*)"|([^\s",;]+))'
 _LONGEST = 4_096  # characters of a value that are searched
@@ -28,6 +30,12 @@ def headers(payload: bytes) -> Headers:
             key = name.strip().lower()
             found.setdefault(_COMPACT.get(key) or decoded(key), []).append(decoded(value.strip()))
     return found
+
+
+def hops(payload: bytes) -> Iterator[bytes]:
+    """The values of Via, topmost first, several in one line apart (sections 7.3.1, 20.42)."""
+    head = payload.partition(b"\r\n\r\n")[0]
+    return (hop for line in _VIA.finditer(head) for hop in line[1].split(b","))
 
 
 def parameter(value: str, name: str) -> str:

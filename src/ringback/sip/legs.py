@@ -94,8 +94,9 @@ def keys(payload: bytes) -> set[str]:
     ids = (key for name, text in _headers(head) for key in _keys_of(name, text) if 1 < len(key) <= LONGEST_KEY)
     found = set(islice(ids, MOST_KEYS)) | {referred_key(user) for user in _redirected(head)}
     if b"\nm=" in body:
-        found |= {f"{MEDIA}{end}" for end in sdp.rtp_ends(body) if end.ip not in _NOWHERE}
-    return {key for key in found if 1 < len(key) <= LONGEST_KEY}
+        media = (f"{MEDIA}{end}" for end in sdp.rtp_ends(body) if end.ip not in _NOWHERE)
+        found |= {key for key in media if len(key) <= LONGEST_KEY}
+    return found
 
 
 def referred_key(user: str) -> str:
@@ -165,15 +166,15 @@ def _diverted(payload: bytes) -> Iterator[str]:
 
 def _referred(telling: Iterable[Packet]) -> Iterator[tuple[str, str, str | None, int]]:
     for packet in telling:
-        if packet.payload[:5].upper() == b"REFER":
+        head = packet.payload.partition(b"\r\n\r\n")[0]
+        if head[:5].upper() == b"REFER":
             says = party_of(scan(packet.payload).from_.uri)
-            for name, text in _headers(packet.payload.partition(b"\r\n\r\n")[0]):
-                if name in ("refer-to", "r"):
-                    yield from ((user, packet.dst.ip, says, packet.at_us) for user in _users(text))
-        elif _REDIRECTS.match(packet.payload):
+            users = [user for name, text in _headers(head) if name in ("refer-to", "r") for user in _users(text)]
+        elif users := list(_redirected(head)):
             says = party_of(scan(packet.payload).to.uri)
-            users = _redirected(packet.payload.partition(b"\r\n\r\n")[0])
-            yield from ((user, packet.dst.ip, says, packet.at_us) for user in users)
+        else:
+            continue
+        yield from ((user, packet.dst.ip, says, packet.at_us) for user in users)
 
 
 def _redirected(head: bytes) -> Iterator[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ringback.sip import sdp
+from ringback.sip.headers import hops
 from ringback.sip.message import SipMessage
 from ringback.sip.order import Seen
 from ringback.sip.packet import Endpoint
@@ -14,7 +15,6 @@ MOST = 12
 _LONGEST = 100  # characters of a name
 _MOST_OF_ADDRESS = 64  # participants at one address that a connection may belong to
 _STREAMS = frozenset({"TCP", "TLS", "WS", "WSS", "SCTP"})
-_VIA = re.compile(rb"(?:^|\n)(?:via|v)[ \t]*:([^\r\n]*)", re.I)
 _BUILD = re.compile(r"\+\S+")
 _OWN_OF_A_PROXY = (100, 407)
 
@@ -98,7 +98,7 @@ class Participants:
             for end in (stream.rtp, *stream.rtcp):
                 self._media.setdefault(end, src)  # first by its owner, then by whoever passes it on
         sender, receiver = self._facts[src], self._facts[dst]
-        is_forwarded = message.is_request and _hops(payload) > 1
+        is_forwarded = message.is_request and sum(1 for _ in hops(payload)) > 1
         sender.forwards = sender.forwards or is_forwarded
         self._learn_agent(sender, message, is_forwarded)
         if message.is_request:
@@ -118,11 +118,6 @@ def _learn_role(sender: _Facts, receiver: _Facts, message: SipMessage) -> None:
         receiver.is_asked.setdefault(message.call_id, message.to.user)
     elif message.method == "REGISTER":
         sender.registers = receiver.is_registrar = True
-
-
-def _hops(payload: bytes) -> int:
-    head = payload.partition(b"\r\n\r\n")[0]
-    return sum(1 + found[1].count(b",") for found in _VIA.finditer(head))
 
 
 # -- one participant, several ports -------------------------------------------------------------------------------------
