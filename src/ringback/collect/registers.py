@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import structlog
 
+from ringback.collect.parts import in_parts, told
 from ringback.errors import TooSlow, Unavailable
 from ringback.services import Services
 from ringback.sip import hep
@@ -38,15 +39,12 @@ class Registers:
         users = self._users_of(customer_id)
         if users is None:
             return
-        try:
+
+        def note(some: Sequence[Seen]) -> None:
             now = self._clock()
-            persistently(self._database, lambda db: registrations.take(db, customer_id, seen, users, now=now))
-        except (Unavailable, TooSlow):
-            raise
-        except Exception as error:
-            if len(seen) > 1:
-                half = len(seen) // 2
-                self._note(customer_id, seen[:half])
-                self._note(customer_id, seen[half:])
-                return
-            log.error("registration cannot be noted", customer=customer_id, error=f"{type(error).__name__}: {error}")
+            persistently(self._database, lambda db: registrations.take(db, customer_id, some, users, now=now))
+
+        def failed(_: Sequence[Seen], error: Exception) -> None:
+            log.error("registration cannot be noted", customer=customer_id, error=told(error))
+
+        in_parts(seen, note, failed, passed_on=(Unavailable, TooSlow))

@@ -3,7 +3,7 @@
 import re
 import threading
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -11,6 +11,7 @@ from functools import partial
 import structlog
 
 from ringback.collect.intake import Counts, Queue
+from ringback.collect.parts import in_parts, told
 from ringback.collect.registers import Registers
 from ringback.errors import TooSlow, Unavailable
 from ringback.services import Services
@@ -51,7 +52,8 @@ class Writer:
         self._left_out = frozenset(method.encode() for method in left_out)
         self._customers = sorted(set(customers))
         self._users: dict[int, tuple[float, Mapping[str, int] | None]] = {}
-        self._ends: dict[int, Ends] = {}
+        self._ends: defaultdict[int, Ends] = defaultdict(Ends)
+        """By customer: private addresses are the same with many."""
         self._registers = Registers(services, self._users_of)
         self._calls = Calls()
         self._gives_up_at: float | None = None
@@ -93,7 +95,7 @@ class Writer:
             sip = scan(payload)
             found = [sip.call_id or captured.correlation]
             if b"\nm=" in payload:
-                self._ends_of(customer_id).learn(packet, found[0])
+                self._ends[customer_id].learn(packet, found[0])
         else:
             sip, found = None, self._reported(customer_id, captured)
         seen, now = Seen(packet, captured.capture_id), self._clock()
@@ -105,29 +107,23 @@ class Writer:
     def _reported(self, customer_id: int, captured: hep.Captured) -> list[str]:
         """The calls that a report on media belongs to: as it says, as its agent says, or by its addresses."""
         named = voice_reports.call_id(captured.packet.payload) or captured.correlation
-        return [named] if named else self._ends_of(customer_id).calls(captured.packet) or [""]
-
-    def _ends_of(self, customer_id: int) -> "Ends":
-        """Private addresses are the same with many customers."""
-        return self._ends.setdefault(customer_id, Ends())
+        return [named] if named else self._ends[customer_id].calls(captured.packet) or [""]
 
     # -- storing ------------------------------------------------------------------------------------------------------
 
     def _store(self, customer_id: int, messages: Sequence[Message]) -> None:
         """One transaction; when something of it cannot be stored, its parts by themselves."""
-        try:
-            stored = self._stored(customer_id, messages)
-        except Exception as error:
-            if len(messages) > 1:
-                half = len(messages) // 2
-                self._store(customer_id, messages[:half])
-                self._store(customer_id, messages[half:])
-                return
-            self._counts.failed += len(messages)
-            log.error("captured message cannot be stored", customer=customer_id, error=_told(error))
-        else:
+
+        def store(some: Sequence[Message]) -> None:
+            stored = self._stored(customer_id, some)
             self._counts.stored += stored.new
             self._counts.known += stored.known
+
+        def failed(some: Sequence[Message], error: Exception) -> None:
+            self._counts.failed += len(some)
+            log.error("captured message cannot be stored", customer=customer_id, error=told(error))
+
+        in_parts(messages, store, failed)
 
     def _stored(self, customer_id: int, messages: Sequence[Message]) -> signalling.Stored:
         """Waits while the database is away; tries again where another process stored the same call."""
@@ -181,7 +177,7 @@ class Writer:
                 users = self._users_of(customer_id) or {}
                 self._tried(partial(signalling.heal, customer_id=customer_id, users_by_extension=users))
             except Exception as error:
-                log.warning("what a crash has left waits for the next start", customer=customer_id, error=_told(error))
+                log.warning("what a crash has left waits for the next start", customer=customer_id, error=told(error))
 
     def _sweep(self) -> None:
         """Ends the sessions that never end."""
@@ -198,7 +194,7 @@ class Writer:
                 while self._tried(close) == signalling.CLOSED_AT_ONCE:
                     pass
             except Exception as error:
-                log.warning("sessions that never end wait for the database", customer=customer_id, error=_told(error))
+                log.warning("sessions that never end wait for the database", customer=customer_id, error=told(error))
 
 
 class Ends:
@@ -245,10 +241,6 @@ def _users(db: Db, customer_id: int) -> dict[str, int] | None:
         return None
     sql = "SELECT ext, id FROM users WHERE customer_id = :customer AND ext IS NOT NULL ORDER BY id"
     return {ext: user_id for ext, user_id in db.all(sql, own) if ext}
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
 
 
 def _method(payload: bytes) -> bytes:
