@@ -7,9 +7,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from ringback.errors import Unavailable, UsageError
-from ringback.metrics import Metrics
+from ringback.metrics import TEXT, Metrics
 
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _ADDRESS = re.compile(r"([^\[\]:/\s]+):(\d{1,5})")
 _PATIENCE_S = 5.0
 _ENDS_S = 0.5

@@ -5,13 +5,11 @@ from contextlib import suppress
 
 from ringback.errors import Forbidden, Unauthorized, Unavailable
 from ringback.jobs import queue
-from ringback.metrics import Metrics
+from ringback.metrics import TEXT, Metrics
 from ringback.rest import replies
 from ringback.rest.endpoint import Call, Endpoint, Shape, Work
 from ringback.store import inbox
 from ringback.store.database import value
-
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def _healthy(_: Call) -> replies.Reply:
