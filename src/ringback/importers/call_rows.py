@@ -5,17 +5,15 @@ is passed over, so that a run which was killed goes on where it stopped. Rows of
 leg is the root, the others hang on it, whichever comes first.
 """
 
-import gc
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from ringback.calls import numbers
 from ringback.importers.csv_records import Refused
-from ringback.importers.importer import Options, Refusal, Summary
+from ringback.importers.importer import Options, Refusal, Summary, uncollected
 from ringback.services import Services
 from ringback.store import billing, cdrs, rates, rows, schema
 from ringback.store.database import Db, persistently, value
@@ -144,18 +142,6 @@ def take(
             new = store.put({f"{source}:{row.key}": row for row in _usable(lot, summary)})
             summary.new += new
             summary.known -= new
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Rows make no reference cycles; looking for some takes an eighth of the time."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _usable(lot: Sequence[CallRow | Refused | Refusal], summary: Summary) -> Iterator[CallRow]:

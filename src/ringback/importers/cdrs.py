@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from ringback.errors import UsageError
-from ringback.importers.call_rows import uncollected
 from ringback.importers.cdr_lines import MAX_ID, Line, read
 from ringback.importers.csv_records import Refused
-from ringback.importers.importer import Importer, Options, Progress, Summary, watched
+from ringback.importers.importer import Importer, Options, Progress, Summary, uncollected, watched
 from ringback.services import Services
 from ringback.store import cdrs, ids
 from ringback.store.database import Database, Db, first, persistently, value

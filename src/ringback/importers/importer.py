@@ -4,6 +4,7 @@ An importer stores in small transactions, each a whole: killed at any point and 
 undisturbed run leaves, and a second run finds everything known.
 """
 
+import gc
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -137,3 +138,15 @@ def watched(path: Path, progress: Progress) -> Iterator[_Counted]:
     with path.open("rb") as file:
         progress.start(path.stat().st_size, "bytes")
         yield _Counted(file, progress)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Rows make no reference cycles; looking for some takes an eighth of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

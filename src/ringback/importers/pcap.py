@@ -6,8 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ringback.importers.call_rows import uncollected
-from ringback.importers.importer import Importer, Options, Progress, Summary, watched
+from ringback.importers.importer import Importer, Options, Progress, Summary, uncollected, watched
 from ringback.services import Services
 from ringback.sip import capture
 from ringback.sip.dialog import MediaSession
