@@ -24,8 +24,7 @@ from ringback.importers import asterisk_cdr, call_rows, ledger_rows
 from ringback.importers.call_rows import CallRow
 from ringback.importers.importer import Options
 from ringback.services import Services
-from ringback.store import call_ids, live_calls
-from ringback.store.database import value
+from ringback.store import accounts, call_ids, live_calls
 
 log = structlog.get_logger()
 
@@ -188,8 +187,9 @@ class Book:
         self._ties = deque(left, MOST_TIES)
 
     def _forget(self, lot: Iterable[Call]) -> None:
+        done = set(lot)
+        self._over = [call for call in self._over if call not in done]
         for call in lot:
-            self._over.remove(call)
             self._dirty.discard(call)
             self._recent[call.id] = call
             self._journal.add([Stored(each) for each in sorted(call.linked_ids | {call.id})])
@@ -276,8 +276,7 @@ class Book:
     def _options(self, customer_id: int) -> Options:
         read_at, found = self._read_options.get(customer_id, (0.0, None))
         if found is None or time.monotonic() - read_at > OPTIONS_S:
-            sql = "SELECT cc FROM customers WHERE id = :customer"
-            country = self._services.database.read(lambda db: value(db, sql, {"customer": customer_id}))
+            country = self._services.database.read(lambda db: accounts.country_of(db, customer_id))
             found = Options(country=country or None, outside_prefix=self._connector.outside_prefix)
             self._read_options[customer_id] = time.monotonic(), found
         return found
@@ -319,14 +318,14 @@ class Book:
 
 
 def _keys(call: Call) -> list[str]:
-    return [row.key for row in ledger_rows.rows(call, Options())]
+    return [ledger_rows.key(hop) for hop in hops(call)]
 
 
 def _call_ids(call: Call) -> dict[str, str]:
     """Which hop each leg's signalling belongs to: the one that it was called for, else the first that it began."""
     keys: dict[str, str] = {}
-    for row, hop in zip(ledger_rows.rows(call, Options()), hops(call), strict=True):
-        key = f"{ledger_rows.SOURCE}:{row.key}"
+    for hop in hops(call):
+        key = f"{ledger_rows.SOURCE}:{ledger_rows.key(hop)}"
         keys.setdefault(hop.src.call_id, key)
         keys.setdefault(hop.dst.call_id, key)
     keys.pop("", None)

@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 from ringback.calls import numbers
 from ringback.calls.ledger import Call, Hop, Party, hops
-from ringback.importers.call_rows import CallRow, party
+from ringback.importers.call_rows import LONGEST_S, CallRow, party
 from ringback.importers.importer import Options
 from ringback.sip.causes import Q850
 
 SOURCE = "asterisk-cel"
 """The same for whatever tells an Asterisk's channel events, so that a call that came by two ways is one."""
-_LONGEST_S = 2**31 - 1
 _LONGEST_ID = 200
 
 
@@ -20,19 +19,24 @@ def rows(call: Call, options: Options, line_no: int = 0) -> Iterator[CallRow]:
         yield _row(hop, options, line_no)
 
 
+def key(hop: Hop) -> str:
+    """Of the row that a hop becomes."""
+    return _short(hop.key)
+
+
 def _row(hop: Hop, options: Options, line_no: int) -> CallRow:
     started_at = hop.started_us // 1_000_000
     src, dst = hop.src, hop.dst
     return CallRow(
         line_no=line_no,
-        key=_short(hop.key),
+        key=key(hop),
         uniqueid=_short(hop.channel),
         linked_id=_short(hop.linked_id),
         started_at=started_at,
         answered_at=None if hop.answered_us is None else hop.answered_us // 1_000_000,
         ended_at=hop.ended_us // 1_000_000,
-        duration_s=min((hop.ended_us - hop.started_us) // 1_000_000, _LONGEST_S),
-        billsec=min(hop.talk_us // 1_000_000, _LONGEST_S),
+        duration_s=min((hop.ended_us - hop.started_us) // 1_000_000, LONGEST_S),
+        billsec=min(hop.talk_us // 1_000_000, LONGEST_S),
         src=party(src.number, options.country, options.outside_prefix),
         src_name=numbers.clean(src.name) or None,
         dst=party(dst.number, options.country, options.outside_prefix),

@@ -91,7 +91,7 @@ def _state(message: Message) -> Fact | None:
     return events.Ringing() if message.get("ChannelStateDesc") == "Ringing" else None
 
 
-def _identified(message: Message) -> Fact | None:
+def identified(message: Message) -> Fact | None:
     number = _known(message, "CallerIDNum")
     return events.Identified(number, _known(message, "CallerIDName")) if number else None
 
@@ -128,7 +128,7 @@ def _connected(message: Message) -> Fact:
 _FACTS: Mapping[str, Callable[[Message], Fact | None]] = {
     "Newchannel": _started,
     "Newstate": _state,
-    "NewCallerid": _identified,
+    "NewCallerid": identified,
     "Newexten": _application,
     "DialBegin": lambda message: events.Dialled(message.get("DestUniqueid", "")),
     "DialEnd": lambda message: events.DialEnded(message.get("DestUniqueid", ""), message.get("DialStatus", "")),

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from ringback.calls import events
 from ringback.calls.events import Event, Fact
 from ringback.connectors.asterisk.ami import Message
+from ringback.connectors.asterisk.events import identified
 
 _CLOCK = re.compile(r"(\d{1,5}):(\d\d):(\d\d)", re.ASCII)
-_UNKNOWN = {"", "<unknown>", "<none>", "unknown", "None"}
 
 
 def ids(channels: Iterable[Message]) -> set[str]:
@@ -27,10 +27,9 @@ def unknown(channels: Iterable[Message], known: Mapping[str, object], now_us: in
 
 def _facts(channel: Message) -> Iterator[Fact]:
     get = channel.get
-    number = get("CallerIDNum", "")
-    if number not in _UNKNOWN:
-        name = get("CallerIDName", "")
-        yield events.Identified(number, "" if name in _UNKNOWN else name)
+    party = identified(channel)
+    if party is not None:
+        yield party
     if get("Application"):
         yield events.ApplicationEntered(
             get("Application", ""), get("ApplicationData", ""), get("Exten", ""), get("Context", "")
@@ -41,7 +40,7 @@ def _facts(channel: Message) -> Iterator[Fact]:
         yield events.Answered()
     if get("BridgeId"):
         yield events.BridgeEntered(get("BridgeId", ""))
-    if number in _UNKNOWN and not get("Application"):
+    if party is None and not get("Application"):
         yield events.ApplicationLeft("")
 
 
