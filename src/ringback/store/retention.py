@@ -154,11 +154,12 @@ def _calls(db: Db, customer_id: int, ids: Sequence[int]) -> dict[int, dict[int, 
 
 def days_going(db: Db, customer_id: int, rule: str, limit: int, now: int) -> list[slices.Slice]:
     """The slices that go, oldest first. Today's stays however large it is: calls of now are in it."""
-    found = [each for each in db.slices.listed(customer_id) if each.day not in (slices.KEPT, slices.day_of(now))]
+    there = db.slices.listed(customer_id)
+    found = [each for each in there if each.day not in (slices.KEPT, slices.day_of(now))]
     if rule not in BYTES:
         cut = cut_of(rule, limit, now)
         return [each for each in found if slices.begin_of(each.day) + DAY_S <= cut]
-    excess = sum(each.size for each in db.slices.listed(customer_id)) - limit
+    excess = sum(each.size for each in there) - limit
     going: list[slices.Slice] = []
     for each in found:
         if excess > 0:
