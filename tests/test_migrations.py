@@ -46,7 +46,8 @@ def test_migrating_twice_changes_nothing(database_url: str) -> None:
     migrate.check(database_url)
 
 
-def test_an_older_database_keeps_its_rows(tmp_path: Path, database_url: str) -> None:
+def oldest(tmp_path: Path, database_url: str) -> tuple[str, sa.Engine]:
+    """A database of the first schema, without rows."""
     url = database_url if POSTGRES else str(tmp_path / "old.db")
     engine = engine_of(url)
     if POSTGRES:
@@ -54,6 +55,11 @@ def test_an_older_database_keeps_its_rows(tmp_path: Path, database_url: str) -> 
             connection.execute(sa.text("DROP SCHEMA public CASCADE"))
             connection.execute(sa.text("CREATE SCHEMA public"))
     migrate.upgrade(url, "0001")
+    return url, engine
+
+
+def test_an_older_database_keeps_its_rows(tmp_path: Path, database_url: str) -> None:
+    url, engine = oldest(tmp_path, database_url)
     with engine.begin() as connection:
         connection.execute(sa.text("INSERT INTO customers (id, name, created_at) VALUES (1, 'Acme', 0)"))
         connection.execute(sa.text("INSERT INTO usergroup_users (customer_id, usergroup_id, user_id) VALUES (1, 2, 3)"))
@@ -67,13 +73,7 @@ def test_an_older_database_keeps_its_rows(tmp_path: Path, database_url: str) -> 
 
 
 def test_captured_packets_of_an_older_database_move_into_slices(tmp_path: Path, database_url: str) -> None:
-    url = database_url if POSTGRES else str(tmp_path / "old.db")
-    engine = engine_of(url)
-    if POSTGRES:
-        with engine.begin() as connection:
-            connection.execute(sa.text("DROP SCHEMA public CASCADE"))
-            connection.execute(sa.text("CREATE SCHEMA public"))
-    migrate.upgrade(url, "0001")
+    url, engine = oldest(tmp_path, database_url)
     at = 1_795_341_600  # 2026-11-22 10:00 UTC
     with engine.begin() as connection:
         session = "INSERT INTO mediasessions (id, customer_id, call_id, created_at, updated_at, status, duration)"

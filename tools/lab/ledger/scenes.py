@@ -41,10 +41,6 @@ def until_rings(scene: Scene, name: str) -> None:
     scene.ami.until("Event: Newstate", f"Channel: PJSIP/{name}-", "ChannelStateDesc: Ringing")
 
 
-def until_over(phone: Phone, leg: Leg) -> None:
-    phone.ended(leg)
-
-
 # -- two parties
 
 
