@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from benchmarks import bare, data, export, hep, imports, media, retention
+from benchmarks import bare, captures, data, export, hep, imports, media, pbx, retention
 from benchmarks.machine import measured_on
 from benchmarks.server import Client, serving
 from ringback.identity import tokens
@@ -164,7 +164,11 @@ def main() -> None:
     parser.add_argument("--sizes", default="100000,1000000")
     parser.add_argument("--engines", default="sqlite,postgres")
     parser.add_argument("--folder", type=Path, help="keeps the databases, so that a second run need not fill them")
-    parser.add_argument("--parts", default="lists,media,hep", help="lists (with imports and exports), media, hep")
+    parser.add_argument(
+        "--parts",
+        default="lists,media,hep,captures,pbx",
+        help="lists (with imports and exports), media, hep, captures, pbx",
+    )
     parser.add_argument("--write", action="store_true", help=f"put the table into {REPORT}")
     chosen = parser.parse_args()
     measures: list[Measure] = []
@@ -174,6 +178,10 @@ def main() -> None:
             measures += [Measure("–", *each) for each in media.measured(folder)]
         if "hep" in chosen.parts.split(","):
             measures += [Measure("sqlite", *each) for each in hep.measured(folder)]
+        if "captures" in chosen.parts.split(","):
+            measures += [Measure("sqlite", *each) for each in captures.measured(folder)]
+        if "pbx" in chosen.parts.split(","):
+            measures += [Measure("sqlite", *each) for each in pbx.measured(folder)]
         for engine in chosen.engines.split(",") if "lists" in chosen.parts.split(",") else ():
             for size in map(int, chosen.sizes.split(",")):
                 with _database(engine, folder, f"lists-{size}") as url:

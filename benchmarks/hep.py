@@ -42,15 +42,15 @@ def measured(folder: Path) -> Iterator[Line]:
 
 def _measured(folder: Path, calls: int) -> Iterator[Line]:
     for name, together in (("close together", TOGETHER), ("far apart", calls)):
-        frames = list(_frames(calls, together))
-        bare, bare_us = _bare(folder, frames)
-        ours, ours_us = _ours(folder, frames)
+        sent = list(frames(calls, together))
+        bare, bare_us = _bare(folder, sent)
+        ours, ours_us = _ours(folder, sent)
         note = f"CPU a message: {ours_us:.0f} µs, bare {bare_us:.0f} µs"
-        yield len(frames), f"HEP messages/s, those of a call {name}", ours, bare, note
+        yield len(sent), f"HEP messages/s, those of a call {name}", ours, bare, note
 
 
-def _frames(calls: int, together: int) -> Iterator[bytes]:
-    source = random.Random(1)
+def frames(calls: int, together: int, seed: int = 1) -> Iterator[bytes]:
+    source = random.Random(seed)
     for start in range(0, calls, together):
         ids = [f"{source.getrandbits(64):016x}@pbx" for _ in range(start, min(start + together, calls))]
         for place, (what, number, body) in enumerate((*_TALK, *_END)):
@@ -84,7 +84,7 @@ def _hep(place: int, payload: bytes) -> bytes:
 def _ours(folder: Path, frames: Sequence[bytes]) -> tuple[float, float]:
     """Messages a second until the last is committed, and the processor time of each in µs."""
     with tempfile.TemporaryDirectory(dir=folder) as data_dir:
-        customer_id = _customer(data_dir)
+        customer_id = customer(data_dir)
         log = Path(data_dir) / "log"
         given = {
             "RINGBACK_DATA_DIR": data_dir,
@@ -102,7 +102,7 @@ def _ours(folder: Path, frames: Sequence[bytes]) -> tuple[float, float]:
     return len(frames) / took, used / len(frames) * 1e6
 
 
-def _customer(data_dir: str) -> int:
+def customer(data_dir: str) -> int:
     services = open_services(Settings(data_dir=data_dir))
     named = {"customer": "Bench", "cc": "GB", "currency_iso": "GBP", "email": "bench@example.com"}
     made = first_login.create(services, password="not needed here", **named)
@@ -164,12 +164,12 @@ def _insert(database: sqlite3.Connection, taken: socket.socket) -> None:
             at += length
         rest = rest[at:]
         if len(rows) >= BATCH:
-            _commit(database, rows)
+            commit(database, rows)
             rows = []
-    _commit(database, rows)
+    commit(database, rows)
 
 
-def _commit(database: sqlite3.Connection, rows: Sequence[tuple[int, bytes]]) -> None:
+def commit(database: sqlite3.Connection, rows: Sequence[tuple[int, bytes]]) -> None:
     database.execute("BEGIN")
     database.executemany("INSERT INTO m (n, data) VALUES (?, ?)", rows)
     database.execute("COMMIT")

@@ -48,12 +48,13 @@ class Client:
 
 
 @contextmanager
-def serving(url: str, folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
+def serving(url: str, folder: Path, port: int, **more: str) -> Iterator[subprocess.Popen[bytes]]:
     environment = {
         **os.environ,
         "RINGBACK_DATABASE": url,
         "RINGBACK_DATA_DIR": str(folder),
         "RINGBACK_QUERY_TIMEOUT_S": "120",
+        **more,
     }
     command = [sys.executable, "-m", "ringback", "serve", "--port", str(port)]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
@@ -79,5 +80,10 @@ def _wait(port: int, process: subprocess.Popen[bytes]) -> None:
 
 def peak_memory_kb(process: subprocess.Popen[bytes]) -> int:
     """Highest resident memory so far."""
+    return memory_kb(process, "VmHWM")
+
+
+def memory_kb(process: subprocess.Popen[bytes], which: str) -> int:
+    """`VmRSS`: resident now; `VmHWM`: the highest so far."""
     status = Path(f"/proc/{process.pid}/status").read_text()
-    return int(status.split("VmHWM:")[1].split()[0])
+    return int(status.split(f"{which}:")[1].split()[0])

@@ -108,12 +108,20 @@ async def _call(app: App, method: str, path: str, query: str, headers: dict[str,
         "client": (ip, 50_000),
     }
     sent: list[dict[str, Any]] = []
+    asked, enough = asyncio.Event(), asyncio.Event()
 
     async def receive() -> dict[str, Any]:
+        """The body; then that the client goes, which it does once a stream without an end has begun."""
+        if asked.is_set():
+            await enough.wait()
+            return {"type": "http.disconnect"}
+        asked.set()
         return {"type": "http.request", "body": raw, "more_body": False}
 
     async def send(message: dict[str, Any]) -> None:
         sent.append(message)
+        if message.get("body") and (b"content-type", b"text/event-stream") in sent[0]["headers"]:
+            enough.set()
 
     await app.application(scope, receive, send)  # type: ignore[arg-type]
     head = {name.decode(): value.decode("latin-1") for name, value in sent[0]["headers"]}

@@ -47,8 +47,9 @@ def send_udp(collector: Collector, datagrams: Iterable[bytes]) -> None:
             agent.sendto(each, (host, port))
 
 
-def connected(collector: Collector, transport: str = "TCP") -> socket.socket:
-    return socket.create_connection(end_of(collector, transport), timeout=WAIT_S)
+def connected(collector: Collector, transport: str = "TCP", source: str = "") -> socket.socket:
+    """`source`: the address to come from."""
+    return socket.create_connection(end_of(collector, transport), WAIT_S, (source, 0) if source else None)
 
 
 def send_tcp(collector: Collector, frames: Iterable[bytes]) -> None:

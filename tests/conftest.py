@@ -23,7 +23,10 @@ from tests.process import COMMAND, Login, Process, login
 from tests.smtp import Mailbox, mailbox
 
 logs.configure("warning")
-hypothesis_settings.register_profile("ringback", deadline=None, max_examples=60)  # a busy machine is no fault
+hypothesis_settings.register_profile("ringback", deadline=None, max_examples=60, derandomize=True)
+"""A busy machine is no fault, and what is drawn is the same everywhere."""
+hypothesis_settings.register_profile("wander", deadline=None, max_examples=1_000)
+"""`pytest --hypothesis-profile=wander`: draws anew each time, to find what nobody thought of."""
 hypothesis_settings.load_profile("ringback")
 POSTGRES = os.environ.get("RINGBACK_TEST_ENGINE") == "postgres"
 

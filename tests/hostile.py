@@ -13,32 +13,20 @@ from xml.etree import ElementTree
 from ringback.collect.intake import Counts, Intake, Queue
 from ringback.collect.sources import Gate, sources
 from ringback.resources.history import ladder_page
-from ringback.sip import (
-    capture,
-    hep,
-    identities,
-    ladder_svg,
-    legs,
-    masking,
-    packet,
-    registers,
-    registrations,
-    reports,
-    rtcp_json,
-    sdp,
-    trace,
-    voice_reports,
-)
+from ringback.sip import capture, identities, legs, masking, packet, registrations, reports, sdp, trace
+from ringback.sip.capture import hep
+from ringback.sip.capture.streams import Segment, Streams
 from ringback.sip.diagnosis import diagnose
 from ringback.sip.dialogs import media_sessions
 from ringback.sip.ladder import ladder
+from ringback.sip.ladder import svg as ladder_svg
 from ringback.sip.message import address, scan
 from ringback.sip.order import causal
 from ringback.sip.packet import Endpoint, Packet
 from ringback.sip.quality import measured
-from ringback.sip.registrations import Phone
-from ringback.sip.streams import Segment, Streams
-from ringback.store import captures, signalling
+from ringback.sip.registrations import Phone, registers
+from ringback.sip.reports import rtcp_json, voice_reports
+from ringback.store import captured_calls, captures, slices
 
 CAPTURES = Path(__file__).parent / "captures"
 KEPT = CAPTURES / "hostile"
@@ -49,7 +37,7 @@ BETWEEN = b"\x00\xff\x00"
 _HEAD = 4
 _TICK_US = 10_000
 _AT_US = 1_795_322_203_123_456
-_NOW = _AT_US // 1_000_000
+_SPAN = slices.span(_AT_US // 1_000_000, None)
 _HOSTS = ("192.0.2.1", "192.0.2.2", "192.0.2.3", "10.0.0.1", "10.0.0.2", "198.51.100.1", "2001:db8::1", "2001:db8::2")
 _ENDS = [Endpoint(host, port) for host in _HOSTS for port in (5060, 17_000)]
 _TRANSPORTS = ("UDP", "TCP", "TLS", "WS")
@@ -64,7 +52,9 @@ def hep_packet(data: bytes) -> None:
     except hep.HepError:
         return
     assert len(found.packet.payload) <= hep.LONGEST
-    signalling.message(found.correlation, captures.Seen(found.packet, found.capture_id), found.correlation, None, _NOW)
+    captured_calls.message(
+        found.correlation, captures.Seen(found.packet, found.capture_id), found.correlation, None, _SPAN
+    )
 
 
 def hep_stream(data: bytes) -> None:
@@ -96,7 +86,7 @@ def sip_message(data: bytes) -> None:
     message = scan(data)
     assert "\0" not in message.call_id
     seen = Packet(_AT_US, "UDP", _ENDS[0], _ENDS[2], data)
-    signalling.message(message.call_id, captures.Seen(seen, 1), "", message, _NOW)
+    captured_calls.message(message.call_id, captures.Seen(seen, 1), "", message, _SPAN)
     masked = masking.masked(data)
     assert len(masked) == len(data)
     assert masking.masked(masked) == masked
@@ -104,7 +94,7 @@ def sip_message(data: bytes) -> None:
     for text in (message.from_text, message.to_text, message.contact_text, message.p_asserted_identity):
         address(text)
     identities.caller(message), identities.callee(message), identities.is_anonymous(message)
-    packet.is_sip(data), packet.is_rtcp(data), voice_reports.report(data)
+    packet.is_rtcp(data), voice_reports.report(data)
     registers.sighting(seen, 1)
 
 
@@ -141,7 +131,7 @@ def tcp(data: bytes) -> None:
         given += len(payload)
         for found in streams.add(_AT_US, segment):
             given -= len(found.payload)
-    streams.finish()
+    given -= sum(len(found.payload) for found in streams.finish())
     assert given >= 0
 
 
@@ -229,7 +219,7 @@ def seeds() -> dict[str, list[bytes]]:
         found["call"].append(_told(packets[:8]))
         found["phone"].append(_told(each for each in packets if registers.is_register(each.payload)))
         found["tcp"].append(_told(packets[:8]))
-        found["one_stream"].append(b"".join(each.payload for each in packets[:3] if packet.is_sip(each.payload)))
+        found["one_stream"].append(b"".join(each.payload for each in packets[:3] if packet.is_text(each.payload)))
         found["capture_file"].append(b"".join(capture.write(packets[:8])))
         _sort(packets, found)
     found["capture_file"].append(_pcapng(found["capture_file"][0]))

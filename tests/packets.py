@@ -1,9 +1,10 @@
 """Captured packets as tests store and count them."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ringback.sip.packet import Endpoint, Packet
-from ringback.store import captures, slices
+from ringback.store import captures, incoming, signalling, slices
 from ringback.store.captures import Seen
 from ringback.store.database import Database
 from ringback.store.slices import Row
@@ -33,6 +34,18 @@ def stored_in(database: Database) -> int:
 
 def of_call(api: Api, call_id: str) -> list[Seen]:
     return [captures.seen(row) for _, row in stored_packets(api) if row.call == slices.call_hash(call_id)]
+
+
+def from_file(
+    api: Api, packets: Iterable[Packet], customer: int | None = None, users: Mapping[str, int] | None = None
+) -> signalling.Stored:
+    """Stores them as those of a capture file."""
+    span = slices.span(api.services.clock(), None)
+    messages = list(incoming.of_file(packets, span))
+    found: signalling.Stored = api.write(
+        lambda db: signalling.store(db, customer or api.acme, messages, users or {}, strays=False)
+    )
+    return found
 
 
 def packet(at_us: int, payload: bytes = b"INVITE") -> Packet:

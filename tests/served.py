@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from ringback import logs, protocol, server
 from ringback.app import App
+from ringback.callback.runner import Runner
 from ringback.jobs.kinds import kinds
 from ringback.jobs.worker import Workers
 from ringback.metrics import Metrics
@@ -46,7 +47,8 @@ def main(data_dir: str, database: str, patience_s: str) -> None:
     services = open_services(Settings(data_dir=data_dir, database=database))
     metrics = Metrics()
     workers = Workers(services, kinds(ENDPOINTS), metrics)
-    server.serve(App(services, workers, Application(services, ENDPOINTS, PAGES, metrics)), listener)
+    application = Application(services, ENDPOINTS, PAGES, metrics)
+    server.serve(App(services, workers, application, Runner(services)), listener)
 
 
 if __name__ == "__main__":

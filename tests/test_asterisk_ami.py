@@ -41,6 +41,8 @@ def test_bytes_come_in_any_portions(cuts: list[int]) -> None:
 def test_what_comes_repeatedly_is_kept() -> None:
     (found,) = heard(b"Response: Success\r\nOutput: one\r\nOutput: two: three\r\n\r\n")
     assert found["Output"] == "one\ntwo: three"
+    (found,) = heard((b"Uniqueid: " + b"x" * 1_000 + b"\r\n") * 1_000 + b"\r\n")
+    assert len(found["Uniqueid"]) == ami.VALUE_LIMIT
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe\r\n\r\n", b"no colon\r\n\r\n", b":\r\n\r\n", b"\0: \0\r\n\r\n"])
@@ -110,18 +112,8 @@ def translated(scene: str) -> list[events.Event]:
 
 def test_what_a_real_asterisk_told() -> None:
     found = [type(event.fact).__name__ for event in translated("hung_up_on_hold")]
-    assert {"Started", "Ringing", "Dialled", "Answered", "BridgeEntered", "Held", "HungUp", "CallEnded"} <= set(found)
+    assert {"Started", "Ringing", "Dialled", "Answered", "BridgeEntered", "Held", "PartyHungUp", "HungUp"} <= set(found)
     assert min(event.at_us for event in translated("hung_up_on_hold")) > 1_795_000_000_000_000
-
-
-def test_what_a_queue_told() -> None:
-    facts = [event.fact for event in translated("queue_second_member")]
-    assert events.QueueJoined("support") in facts
-    assert [fact for fact in facts if isinstance(fact, events.QueueMemberMissed)] == [
-        events.QueueMemberMissed("support", "PJSIP/102", 2)
-    ]
-    (connected,) = [fact for fact in facts if isinstance(fact, events.QueueMemberConnected)]
-    assert (connected.queue, connected.member) == ("support", "PJSIP/103")
 
 
 def booted(at: str, uptime: str) -> ami.Message:
@@ -129,14 +121,68 @@ def booted(at: str, uptime: str) -> ami.Message:
 
 
 def test_a_restart_is_seen_at_the_next_login() -> None:
-    translator = Translator()
-    assert translator.events(booted("1795345000.000000", "100"), 0) == []
-    assert translator.events(booted("1795345900.500000", "1001"), 0) == []  # the same one
-    (restarted,) = translator.events(booted("1795346000.000000", "10"), 0)
-    assert (restarted.fact, restarted.at_us) == (events.Restarted(), 1_795_345_990_000_000)
-    assert translator.events(booted("1795346100.000000", "110"), 0) == []
+    """Its clock may be another one than ours."""
+    translator, login_us = Translator(), 1_795_349_000_000_000
+    assert translator.events(booted("1795345000.000000", "100"), login_us) == []
+    assert translator.events(booted("1795345900.500000", "1000"), login_us + 900_500_000) == []  # the same one
+    (restarted,) = translator.events(booted("1795346000.000000", "2"), login_us + 904_000_000)
+    assert (restarted.fact, restarted.at_us) == (events.Restarted(), 1_795_345_998_000_000)
+    assert translator.events(booted("1795346100.000000", "102"), login_us + 1_004_000_000) == []
+    for torn in (booted("1795346300.000000", "x"), {"Event": "FullyBooted"}):
+        assert translator.events(torn, login_us + 1_204_000_000) == []
+
+
+def test_a_restart_between_two_processes_is_seen_by_when_the_first_one_saw_it_last() -> None:
+    now_us = 1_795_346_000_000_000
+    for up_s, is_new in ((20, True), (11, True), (10, False), (0, False)):
+        found = Translator(now_us - up_s * 1_000_000).events(booted("1795349999.000000", "9"), now_us)
+        assert bool(found) is is_new
+    assert Translator(0).events(booted("1795346000.000000", "9"), now_us) == []
 
 
 def test_an_asterisk_that_does_not_stamp_its_events() -> None:
     message = {"Event": "Hold", "Uniqueid": "1.1", "Linkedid": "1.1", "Channel": "PJSIP/101-00000001"}
     assert Translator().events(message, 17) == [events.Event(17, "1.1", "1.1", "PJSIP/101-00000001", events.Held())]
+
+
+CHANNEL = {"Uniqueid": "1.1", "Linkedid": "1.1", "Channel": "PJSIP/101-00000001"}
+
+
+def facts(event: str, **fields: str) -> list[events.Fact]:
+    return [each.fact for each in Translator().events({"Event": event, **CHANNEL, **fields}, 0)]
+
+
+def test_a_phone_that_forwards_ends_its_dialling_by_it() -> None:
+    found = facts("DialEnd", DestUniqueid="1.2", DestCallerIDNum="110", DialStatus="CANCEL", Forward="102@internal")
+    assert found == [events.DialEnded("1.2", "CANCEL"), events.Forwarded("102", "110")]
+
+
+def test_an_answer_says_who_answered() -> None:
+    assert facts("Newstate", ChannelStateDesc="Ringing", CallerIDNum="101") == [events.Ringing()]
+    found = facts("Newstate", ChannelStateDesc="Up", CallerIDNum="101", CallerIDName="Ann")
+    assert found == [events.Identified("101", "Ann"), events.Answered()]
+
+
+def test_who_hung_up_is_the_channel_that_asked_for_it() -> None:
+    """The halves of a Local channel only pass it on."""
+    assert facts("HangupRequest", Cause="16") == [events.PartyHungUp()]
+    assert facts("HangupRequest", Cause="16", Channel="Local/101@internal-00000001;2") == []
+    assert facts("SoftHangupRequest", Cause="16") == []
+    assert facts("Hangup", Cause="17") == [events.HungUp(17)]
+    assert facts("Hangup", Cause="4294967295") == [events.HungUp(0)]
+
+
+def test_what_cel_says_beside_it_is_not_taken_twice() -> None:
+    assert facts("CEL", EventName="HANGUP", UniqueID="1.1", LinkedID="1.1") == []
+
+
+@pytest.mark.parametrize(("result", "is_one"), [("Success", True), ("Fail", False)])
+def test_a_transfer_that_failed_is_none(result: str, is_one: bool) -> None:
+    ends = {"TransfererUniqueid": "1.2", "TransfererLinkedid": "1.1", "TransfereeUniqueid": "1.1"}
+    blind = {"Event": "BlindTransfer", "Result": result, "Extension": "102", "Context": "internal", **ends}
+    found = [(each.channel, each.fact) for each in Translator().events(blind, 0)]
+    assert found == ([("1.2", events.BlindTransferred("102", "internal", "1.1"))] if is_one else [])
+    ends = {"OrigTransfererUniqueid": "1.2", "SecondTransfererUniqueid": "1.3", "TransfereeUniqueid": "1.1"}
+    attended = {"Event": "AttendedTransfer", "Result": result, **ends, "TransferTargetUniqueid": "1.4"}
+    found = [(each.channel, each.fact) for each in Translator().events(attended, 0)]
+    assert found == ([("1.2", events.AttendedTransferred("1.3", "1.1", "1.4"))] if is_one else [])

@@ -6,15 +6,18 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ringback.calls import events
+from ringback.calls import events, ordered
 from ringback.calls.events import Event
 from ringback.calls.ledger import Ledger
 from ringback.connectors.asterisk.cel import TYPES, Record
+from ringback.connectors.dialling import Share
+from ringback.connectors.settings import Connector, Rule
 from ringback.errors import UsageError
 from ringback.importers import cel_records, ledger_rows
 from ringback.importers.asterisk_cel import STILL_UP_S
@@ -65,6 +68,45 @@ def at(api: Api, now: int) -> Iterator[None]:
         yield
     finally:
         object.__setattr__(api.services, "clock", usual)
+
+
+# -- of a PBX of several customers
+
+
+@pytest.mark.parametrize("rule", [{"endpoint": "10"}, {"context": "internal"}, {"account": "a7"}])
+def test_of_a_shared_pbx_each_customer_gets_its_own_calls_alone(api: Api, tmp_path: Path, rule: dict[str, str]) -> None:
+    """By the same rules as while a call is up: whoever imports the log of all has no call of another one's."""
+    data = raw("answered_internal").replace(b'"3","","', b'"3","a7","')
+    pbx = Connector("office", "asterisk", "u", "s", customer=api.acme, rules=(Rule(api.other, **rule),))
+    mine = run(api, "asterisk-cel", file(tmp_path, data), share=Share(pbx, api.acme))
+    assert (mine.read, mine.warnings) == (0, ["1 × call of another customer of this PBX, left out"])
+    assert api.admin.listed("/cdrs") == []
+    theirs = run(api, "asterisk-cel", file(tmp_path, data), customer=api.other, share=Share(pbx, api.other))
+    assert (theirs.new, theirs.warnings) == (1, [])
+
+
+def test_of_a_shared_pbx_a_call_is_of_who_ordered_it(api: Api, tmp_path: Path) -> None:
+    """It may go through no channel that a rule knows: a callback rings a visitor first, by the line of all."""
+    log = raw("answered_internal")
+    first = ordered.channel(api.other, 1_795_346_244, 7).encode()
+    data = log.replace(b"1795345825.0", first)
+    pbx = Connector("office", "asterisk", "u", "s", customer=api.acme, rules=(Rule(api.other, endpoint="acme-"),))
+    mine = run(api, "asterisk-cel", file(tmp_path, data), share=Share(pbx, api.acme))
+    theirs = run(api, "asterisk-cel", file(tmp_path, data), customer=api.other, share=Share(pbx, api.other))
+    assert (mine.read, theirs.new) == (0, 1)
+    records = written(tmp_path, line(uniqueid=first.decode()))
+    assert run(api, "asterisk-cdr", records, share=Share(pbx, api.acme)).read == 0
+
+
+def test_so_does_a_file_of_call_records_where_endpoints_say_whose_they_are(api: Api, tmp_path: Path) -> None:
+    lines = [line(), line(channel="PJSIP/acme-101-0000001c", uniqueid="1795341600.28")]
+    pbx = Connector("office", "asterisk", "u", "s", customer=api.acme, rules=(Rule(api.other, endpoint="acme-"),))
+    for customer in (api.acme, api.other):
+        summary = run(api, "asterisk-cdr", written(tmp_path, *lines), customer=customer, share=Share(pbx, customer))
+        assert (summary.new, summary.warnings) == (1, ["1 × call of another customer of this PBX, left out"])
+    by_context = replace(pbx, rules=(Rule(api.other, context="acme"),))
+    with pytest.raises(UsageError, match="import asterisk-cel"):
+        run(api, "asterisk-cdr", written(tmp_path, *lines), share=Share(by_context, api.acme))
 
 
 # -- what calls become

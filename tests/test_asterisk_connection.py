@@ -1,125 +1,56 @@
-"""A connected Asterisk: what it tells becomes live calls and CDRs, whatever happens to the connection and to this server.
-
-What the server here tells was told by an Asterisk 22: 101 calls 102, who answers after half a second; 101 hangs up after 2.8 s.
-"""
+"""A connected Asterisk: what it tells becomes live calls and CDRs, whatever happens to the connection and to this server."""
 
 import json
+import os
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from ringback.calls.ledger import Call
-from ringback.connectors.asterisk import connection as connections
+from ringback.calls.events import Event
+from ringback.calls.ledger import Call, Ledger
+from ringback.connectors import connection, link
+from ringback.connectors.asterisk import connection as asterisk
+from ringback.connectors.asterisk import descriptions, orders
 from ringback.connectors.asterisk.connection import Connection
 from ringback.connectors.book import Book
-from ringback.connectors.settings import Connector, Rule
+from ringback.connectors.orders import Origination
+from ringback.connectors.settings import Rule
 from ringback.store import cdrs as stored_cdrs
 from ringback.store import rows, schema
-from ringback.store.database import Db
-from tests.ami_server import SECRET, USER, AmiServer
+from tests.ami_server import AmiServer
 from tests.api import Api
+from tests.connected import (
+    BOTH,
+    CALLEE,
+    CALLER,
+    TOLD,
+    UNTIL_TALK,
+    Connected,
+    calls,
+    cdrs,
+    connected,
+    placed,
+    server,
+    transcript,
+    until,
+    up,
+)
 
-TOLD = (Path(__file__).parent / "ami/answered_internal.txt").read_text().split("\n\n")
-CALLER, CALLEE = "1795347869.0", "1795347869.1"
-UNTIL_TALK = next(n for n, text in enumerate(TOLD) if "BRIDGE_EXIT" in text)
-PATIENCE_S = 10.0
-
-Connected = Callable[..., Connection]
-
-
-def transcript(first: int = 0, last: int | None = None) -> str:
-    return "".join(f"{text}\n\n" for text in TOLD[first:last] if text)
-
-
-def until(happened: Callable[[], Any]) -> Any:
-    give_up = time.monotonic() + PATIENCE_S
-    while not (found := happened()):
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
-    return found
-
-
-def up(*channels: tuple[str, str, str]) -> list[dict[str, str]]:
-    """CoreShowChannels: (uniqueid, name, what else)."""
-    found = [
-        {"Event": "CoreShowChannel", "Uniqueid": uniqueid, "Linkedid": CALLER, "Channel": name, **json.loads(more)}
-        for uniqueid, name, more in channels
-    ]
-    end = {"Event": "CoreShowChannelsComplete", "EventList": "Complete"}
-    return [{"Response": "Success", "EventList": "start"}, *found, end]
-
-
-BOTH = up((CALLER, "PJSIP/101-00000000", "{}"), (CALLEE, "PJSIP/102-00000001", "{}"))
-
-
-@pytest.fixture
-def server() -> Iterator[AmiServer]:
-    made = AmiServer()
-    variables = {
-        "CHANNEL(audionativeformat)": "(ulaw)",
-        "CHANNEL(pjsip,call-id)": "abc@192.0.2.1",
-        "PJSIP_AOR(102,contact)": "102;@0123abcd",
-        "PJSIP_CONTACT(102;@0123abcd,user_agent)": "Desk phone 2",
-        "DEVICE_STATE(PJSIP/101)": "NOT_INUSE",
-        "DEVICE_STATE(PJSIP/102)": "UNAVAILABLE",
-    }
-
-    def getvar(fields: Any) -> Any:
-        is_caller = fields.get("Channel", "").startswith("PJSIP/101")
-        value = (
-            "Desk phone 1" if is_caller and "HEADER" in fields["Variable"] else variables.get(fields["Variable"], "")
-        )
-        return [{"Response": "Success", "Value": value}]
-
-    made.answers["Getvar"] = getvar
-    yield made
-    made.close()
-
-
-def with_extensions(api: Api) -> None:
-    """Ann has 101, Bob 102, and nobody else has one."""
-
-    def work(db: Db) -> None:
-        db.run("UPDATE users SET ext = NULL WHERE customer_id = :customer", {"customer": api.acme})
-        for client, ext in ((api.ann, "101"), (api.bob, "102")):
-            rows.update(db, schema.users, api.acme, client.user_id, {"ext": ext})
-
-    api.services.database.write(work)
-
-
-@pytest.fixture
-def connected(api: Api, server: AmiServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Connected]:
-    """A connection for Acme, with extensions for Ann and Bob; a second one goes on where the first one was."""
-    monkeypatch.setattr(connections, "FIRST_S", 0.05)
-    with_extensions(api)
-    begun: list[Connection] = []
-
-    def connect(**changes: Any) -> Connection:
-        given = Connector(
-            "office", "asterisk", USER, SECRET, port=server.port, customer=api.acme, dial_context="internal"
-        )
-        begun.append(Connection(api.services, replace(given, **changes)))
-        api.services.desk.pbxs[:] = begun[-1:]
-        begun[-1].start()
-        until(lambda: begun[-1].session)
-        return begun[-1]
-
-    yield connect
-    for each in begun:
-        if each.is_running:
-            each.stop()
-
-
-def cdrs(client: Any) -> Any:
-    return client.listed("/cdrs", sort='[{"property":"live_id","direction":"ASC"}]')
-
-
-def calls(client: Any) -> Any:
-    return client.listed("/calls")
+__all__ = ["connected", "server"]
+_OF = "Channel: PJSIP/101-000000cc\nCallerIDNum: 101\nContext: internal\nExten: s\nUniqueid: ID\nLinkedid: ID\n"
+_TO = "DestChannel: PJSIP/101-000000cc\nDestUniqueid: ID\nDestLinkedid: ID\n"
+REFUSED = (
+    f"Event: Newchannel\nTimestamp: 1795346244.074636\n{_OF}\n"
+    f"Event: DialBegin\nTimestamp: 1795346244.075793\n{_TO}DialString: 101\n\n"
+    f"Event: DialEnd\nTimestamp: 1795346244.083306\n{_TO}DialStatus: BUSY\n\n"
+    f"Event: Hangup\nTimestamp: 1795346244.083775\n{_OF}Cause: 17\nCause-txt: User busy\n\n"
+)
+"""What an Asterisk 22 told of an order whose phone answered 486, shortened."""
 
 
 def test_a_call_is_live_while_it_lasts_and_a_cdr_when_it_is_over(
@@ -130,6 +61,7 @@ def test_a_call_is_live_while_it_lasts_and_a_cdr_when_it_is_over(
     live = until(lambda: [row for row in calls(api.admin) if row["dst_ua"] and row["src_ua"]])[0]
     assert (live["state"], live["src"], live["dst"]) == ("CONNECTED", "101", "102")
     assert (live["src_codec"], live["src_ua"], live["dst_ua"]) == ("ulaw", "Desk phone 1", "Desk phone 2")
+    assert live["src_call_id"] == live["dst_call_id"] == "abc@192.0.2.1"
     assert [row["id"] for row in calls(api.ann)] == [row["id"] for row in calls(api.bob)] == [live["id"]]
     assert calls(api.stranger) == []
     server.tell(transcript(UNTIL_TALK))
@@ -139,6 +71,25 @@ def test_a_call_is_live_while_it_lasts_and_a_cdr_when_it_is_over(
     assert (cdr["src_id"], cdr["dst_id"]) == (str(api.ann.user_id), str(api.bob.user_id))
     assert (cdr["src_codec"], cdr["dst_ua"], cdr["info"]) == ("ulaw", "Desk phone 2", None)
     until(lambda: not calls(api.admin))
+
+
+def test_a_channel_that_is_not_found_for_a_moment_is_asked_for_again(
+    api: Api, server: AmiServer, connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As while it takes the place of another one."""
+    monkeypatch.setattr(descriptions, "AGAIN_S", 0.05)
+    getvar: Any = server.answers["Getvar"]
+    asked = Counter[str]()
+
+    def absent_at_first(fields: Any) -> Any:
+        name = fields["Channel"] + fields["Variable"]
+        asked[name] += 1
+        return getvar(fields) if asked[name] > 1 else [{"Response": "Error", "Message": "No such channel"}]
+
+    server.answers["Getvar"] = absent_at_first
+    connected()
+    server.tell(transcript(0, UNTIL_TALK))
+    until(lambda: [row["src_call_id"] for row in calls(api.admin)] == ["abc@192.0.2.1"])
 
 
 def test_told_twice_it_is_there_once(api: Api, server: AmiServer, connected: Connected) -> None:
@@ -170,7 +121,7 @@ def test_a_call_that_goes_on_meanwhile_is_complete(api: Api, server: AmiServer, 
     before = len(server.actions("CoreShowChannels"))
     server.drop()
     server.until(lambda: len(server.actions("CoreShowChannels")) > before)
-    until(lambda: connection.session)
+    until(lambda: connection.link.session)
     assert until(lambda: calls(api.admin))[0]["id"] == live_id
     server.tell(transcript(UNTIL_TALK))
     (cdr,) = until(lambda: cdrs(api.admin))
@@ -189,6 +140,29 @@ def test_what_an_earlier_process_heard_is_not_lost(api: Api, server: AmiServer, 
     server.tell(transcript(UNTIL_TALK))
     (cdr,) = until(lambda: cdrs(api.admin))
     assert (cdr["billsec"], cdr["info"]) == (2, None)
+
+
+def test_calls_that_a_restart_of_asterisk_ended_say_so(
+    api: Api, server: AmiServer, connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seen by the same process, and by the one after it."""
+    first = connected()
+    monkeypatch.setattr(link, "FIRST_S", 2.4)  # its seconds are whole ones
+    server.tell(transcript(0, UNTIL_TALK))
+    until(lambda: calls(api.admin))
+    server.booted["Uptime"] = "0"
+    server.drop()
+    (cdr,) = until(lambda: cdrs(api.admin))
+    assert "the PBX was restarted" in cdr["info"]
+    server.until(lambda: len(server.actions("CoreShowChannels")) == 4)  # twice a connection: for calls, for callbacks
+    server.tell(transcript(0, UNTIL_TALK).replace("1795347869.", "1795347999."))
+    until(lambda: calls(api.admin))
+    first.stop()
+    path = Path(api.services.settings.data_dir) / "connectors/office.journal"
+    os.utime(path, (time.time() - 9, time.time() - 9))
+    connected()
+    again = until(lambda: [each for each in cdrs(api.admin) if each["id"] != cdr["id"]])[0]
+    assert "the PBX was restarted" in again["info"]
 
 
 def test_what_was_stored_and_deleted_does_not_come_back(api: Api, server: AmiServer, connected: Connected) -> None:
@@ -271,6 +245,36 @@ def test_a_call_that_cannot_be_stored_keeps_no_other_one_back(
     assert len(cdrs(api.admin)) == 1
 
 
+def test_an_event_that_is_not_understood_keeps_no_other_one_back(
+    api: Api, server: AmiServer, connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither as it comes nor when the next process reads it in the journal."""
+    take = Ledger.take
+
+    def stumbling(ledger: Ledger, event: Event) -> list[Call]:
+        if event.channel == CALLER:
+            raise KeyError("not this one")
+        return take(ledger, event)
+
+    monkeypatch.setattr(Ledger, "take", stumbling)
+    first = connected()
+    server.tell(transcript(0, UNTIL_TALK) + _another(0, UNTIL_TALK))
+    until(lambda: [row for row in calls(api.admin) if row["state"] == "CONNECTED"])
+    first.stop()
+    server.answers["CoreShowChannels"] = [
+        {name: text.replace("869.", "870.") for name, text in each.items()} for each in BOTH
+    ]
+    connected()
+    until(lambda: calls(api.admin))
+    server.tell(_another(UNTIL_TALK))
+    until(lambda: [row["billsec"] for row in cdrs(api.admin) if row["src"] == "101"] == [2])
+
+
+def _another(first: int, last: int | None = None) -> str:
+    """The same call a second later."""
+    return transcript(first, last).replace("1795347869.", "1795347870.")
+
+
 def test_a_nul_in_a_name_is_no_trouble(api: Api, server: AmiServer, connected: Connected) -> None:
     connected()
     server.tell(transcript().replace(": Ann\n", ": An\0n\n"))
@@ -288,14 +292,6 @@ def test_a_phone_that_is_not_registered_is_told_at_once(api: Api, server: AmiSer
     assert server.actions("Originate") == []
 
 
-def placed(server: AmiServer) -> None:
-    def originate(fields: Any) -> Any:
-        server.tell(transcript(0, UNTIL_TALK).replace(CALLER, fields["ChannelId"]))
-        return [{"Response": "Success", "Message": "Originate successfully queued"}]
-
-    server.answers["Originate"] = originate
-
-
 def test_an_order_rings_the_callers_own_phone_first(api: Api, server: AmiServer, connected: Connected) -> None:
     connected()
     placed(server)
@@ -310,13 +306,77 @@ def test_an_order_rings_the_callers_own_phone_first(api: Api, server: AmiServer,
     assert len(server.actions("Originate")) == 1
 
 
-def test_an_order_that_comes_to_nothing_is_told(api: Api, server: AmiServer, connected: Connected) -> None:
+def _ordered(api: Api, key: str, to: str = "102") -> Any:
+    return api.ann.call("POST", "/calls", {"to": to}, headers={"Idempotency-Key": key})
+
+
+@pytest.mark.parametrize("how", ["lost", "not shown"])
+def test_an_order_that_may_have_been_carried_out_is_not_carried_out_again(
+    api: Api, server: AmiServer, connected: Connected, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setattr(connection, "SHOWN_S", 0.2)
+    made = connected()
+
+    def lost(_fields: Any) -> Any:
+        server.drop()
+        return []
+
+    server.answers["Originate"] = lost if how == "lost" else [{"Response": "Success"}]
+    with ThreadPoolExecutor(6) as pool:
+        found = [(each.status, each.json["message"]) for each in pool.map(lambda _: _ordered(api, "one"), range(12))]
+    assert (len(set(found)), found[0][0], len(server.actions("Originate"))) == (1, 503, 1)
+    until(lambda: made.is_connected)
+    assert _ordered(api, "one").json["message"] == found[0][1]
+    assert len(server.actions("Originate")) == 1
+
+
+def test_what_was_refused_is_ordered_again_and_not_remembered(
+    api: Api, server: AmiServer, connected: Connected
+) -> None:
+    connected()
+    assert [_ordered(api, "one", to).status for to in ("nobody", "102")] == [400, 503]
+    placed(server)
+    assert _ordered(api, "two").status == 201
+    assert _ordered(api, "x" * 256).fields == ["Idempotency-Key"]
+    for number in range(50):
+        assert _ordered(api, f"wrong {number}", "nobody").status == 400
+    assert len(api.services.desk._orders) == 2
+
+
+def test_a_callback_shows_the_visitor_no_name_of_the_phone(api: Api, server: AmiServer, connected: Connected) -> None:
+    connection = connected()
+    server.answers["Originate"] = [{"Response": "Success"}]
+    order = Origination(
+        api.admin.customer_id, "101", True, "02079460999", "442079460101", channel_id="ringback-callback-1"
+    )
+    for each in (order, order._replace(channel_id="")):
+        orders.originate(connection.link.online(), each, connection.connector, "ringback-1")
+    shown = [each["CallerID"] for each in server.actions("Originate")]
+    assert shown == ['"442079460101" <442079460101>', "<442079460101>"]
+
+
+def test_an_order_whose_phone_is_busy_is_told_when_its_channel_has_ended(
+    api: Api, server: AmiServer, connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SHOWN_S", 60.0)
+
     def originate(fields: Any) -> Any:
-        server.tell(f"Event: OriginateResponse\nResponse: Failure\nUniqueid: {fields['ChannelId']}\nReason: 0\n\n")
+        server.tell(REFUSED.replace("ID", fields["ChannelId"]))
         return [{"Response": "Success"}]
 
     connected()
     server.answers["Originate"] = originate
+    answer = api.ann.post("/calls", {"to": "102"})
+    assert (answer.status, answer.json["message"]) == (503, "The PBX has taken the order, and no call came of it.")
+    (cdr,) = until(lambda: cdrs(api.admin))
+    assert (cdr["disposition"], cdr["t_cause"], cdr["billsec"]) == ("INITIAL", "User busy", 0)
+
+
+def test_an_order_that_comes_to_nothing_is_told(
+    api: Api, server: AmiServer, connected: Connected, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "SHOWN_S", 0.2)
+    connected()
     assert api.ann.post("/calls", {"to": "102"}).status == 503
     server.answers["Originate"] = [{"Response": "Error", "Message": "Permission denied"}]
     answer = api.ann.post("/calls", {"to": "102"})
@@ -345,13 +405,67 @@ def test_no_order_carries_a_command(api: Api, server: AmiServer, connected: Conn
     before = len(server.got)
     assert api.ann.post("/calls", {"to": number}).status == 400
     assert api.ann.post("/webcalls", {"from": number, "to": "102"}).status == 400
-    assert [each["Action"] for each in server.got[before:] if each["Action"] != "Ping"] == []
+    orders = {"Originate", "Command", "Redirect", "BlindTransfer", "Hangup"}  # parts ask at the beginning, too
+    assert orders.isdisjoint(each["Action"] for each in server.got[before:])
+
+
+def test_a_login_that_may_do_nothing_is_one_line_and_tries_again(
+    api: Api, server: AmiServer, connected: Connected
+) -> None:
+    connection = connected()
+    given = server.answers["CoreSettings"]
+    server.answers["CoreSettings"] = [{"Response": "Error", "Message": "Permission denied"}]
+    server.drop()
+    until(lambda: "Permission denied: `ringback doctor asterisk office` says" in connection.link.trouble)
+    assert api.ann.get("/calls").status == 200
+    server.answers["CoreSettings"] = given
+    until(lambda: connection.link.session)
+
+
+@pytest.fixture
+def booting(server: AmiServer, connected: Connected, monkeypatch: pytest.MonkeyPatch) -> Connection:
+    """Of an Asterisk that was there, and is beginning now."""
+    connection = connected()
+    monkeypatch.setattr(asterisk, "BOOTED_S", 1_000.0)
+    server.booted.clear()
+    filters = len(server.actions("Filter"))
+    server.drop()
+    server.until(lambda: len(server.actions("Filter")) >= filters + len(asterisk.UNNEEDED))
+    return connection
+
+
+def test_an_asterisk_that_is_beginning_keeps_no_server_from_stopping(booting: Connection) -> None:
+    booting.stop()
+    assert booting.link.session is None
+
+
+def test_an_asterisk_that_goes_as_it_begins_is_connected_again(server: AmiServer, booting: Connection) -> None:
+    server.booted.update(Event="FullyBooted", Uptime="1")
+    server.drop()
+    until(lambda: booting.link.session)
+
+
+def test_what_the_pbx_does_not_tell_is_said_in_the_log(server: AmiServer, connected: Connected) -> None:
+    """Once, however often it is connected."""
+    manager = {"Category-000000": "ringback", "Line-000000-000000": "read=cdr", "Response": "Success"}
+    server.answers["GetConfig"] = lambda fields: [
+        manager if fields["Filename"] == "manager.conf" else {"Response": "Success"}
+    ]
+    with capture_logs() as told:
+        connection = connected()
+        until(lambda: [each for each in told if "does not hear events of" in each.get("lack", "")])
+        looked = len(server.actions("ListCommands"))
+        server.drop()
+        until(lambda: len(server.actions("ListCommands")) > looked and connection.link.session)
+    (line,) = [each for each in told if "does not hear" in each.get("lack", "")]
+    assert line["lack"] == "ringback does not hear events of system, call, agent, dialplan"
+    assert line["more"] == "ringback doctor asterisk office"
 
 
 def test_without_a_connection_the_server_serves(api: Api, server: AmiServer, connected: Connected) -> None:
     connection = connected()
     server.close()
-    until(lambda: connection.session is None)
+    until(lambda: connection.link.session is None)
     assert api.ann.get("/calls").status == 200
     answer = api.ann.post("/calls", {"to": "102"})
     assert (answer.status, answer.json["message"]) == (503, "The PBX is not connected.")
@@ -365,7 +479,7 @@ def test_a_call_that_became_a_part_of_another_one_is_shown_there_alone(
     other = transcript(0, UNTIL_TALK).replace("1795347869.", "1795347870.").replace("-0000000", "-0000001")
     server.tell(transcript(0, UNTIL_TALK) + other.replace("b29fd5e3", "b29fd5e4"))
     until(lambda: len(calls(api.admin)) == 2)
-    entered = next(text for text in TOLD if "BRIDGE_ENTER" in text and f"UniqueID: {CALLER}" in text)
+    entered = next(text for text in TOLD if "Event: BridgeEnter" in text and f"Uniqueid: {CALLER}" in text)
     moved = entered.replace("1795347869.", "1795347870.").replace("-00000000", "-00000010")
     server.tell(f"{moved.replace('Timestamp: 17953478', 'Timestamp: 17953479')}\n\n")
     ended = transcript(UNTIL_TALK)

@@ -6,15 +6,16 @@ from typing import Any
 
 import pytest
 
-from ringback.connectors.asterisk import session as sessions
 from ringback.connectors.asterisk.ami import Message
-from ringback.connectors.asterisk.session import Login, Lost, Refused, Session
+from ringback.connectors.asterisk.session import Login, Session
+from ringback.connectors.link import Lost, Refused
 from tests.ami_server import SECRET, USER, AmiServer
 
 
 @pytest.fixture
 def server() -> Iterator[AmiServer]:
     made = AmiServer()
+    made.booted.clear()
     yield made
     made.close()
 
@@ -135,7 +136,7 @@ def test_a_lost_connection_fails_what_waits_and_is_told_once(server: AmiServer) 
 
 
 def test_a_silent_connection_is_asked_and_then_given_up(server: AmiServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "SILENT_S", 0.1)
+    monkeypatch.setattr(Session, "silent_s", 0.5)
     ear = Ear()
     session = opened(server, ear)
     server.until(lambda: len(server.actions("Ping")) > 1)
@@ -154,9 +155,23 @@ def test_a_message_without_end_ends_the_connection(server: AmiServer) -> None:
     assert ear.lost == ["sent a message that does not end"]
 
 
+def test_what_cannot_be_taken_ends_the_connection_and_is_told(server: AmiServer) -> None:
+    class Startled(Ear):
+        def event(self, message: Message) -> None:
+            raise ValueError(message)
+
+    ear = Startled()
+    session = opened(server, ear)
+    server.tell("Event: X\n\n")
+    ear.until(lost=1)
+    assert ear.lost == [session.lost] == ["what it told was not understood: ValueError"]
+
+
 def test_what_calls_itself_strangely_has_no_version(server: AmiServer) -> None:
     server.answers["CoreSettings"] = [{"Response": "Success", "AsteriskVersion": "GIT-master"}]
     session = opened(server)
     with pytest.raises(Refused, match="GIT-master"):
         session.version()
+    server.answers["CoreSettings"] = [{"Response": "Success", "AsteriskVersion": "9" * 10_000}]
+    assert session.version() == 9_999
     session.close()

@@ -31,6 +31,16 @@ def refused(path: Path) -> str:
     return str(caught.value)
 
 
+def test_a_first_start_that_fails_says_so_beside_the_first_login(config: Write, tmp_path: Path) -> None:
+    path = config(LEAST + "customer = 7\n")
+    given = Settings(data_dir=str(tmp_path), database=str(tmp_path / "new.db"))
+    seen = ringback(given, "serve", "--port", "0", "--config", str(path))
+    assert (seen.returncode, seen.stderr) == (2, "ringback: [connectors.office]: there is no customer 7.\n")
+    assert seen.stdout.startswith("The server does not start yet, but the database has been made, with this login;")
+    assert "password" in seen.stdout
+    assert "http" not in seen.stdout
+
+
 def test_a_table_is_a_pbx(config: Write) -> None:
     found = settings.load(config(LEAST + "customer = 1\n"), {})
     assert found.connectors == (Connector("office", "asterisk", "ringback", "s3cret", customer=1),)
@@ -61,6 +71,10 @@ def test_the_secret_may_stand_in_a_file_of_its_own(config: Write, tmp_path: Path
         (LEAST + "customer = '1'\n", "customer must be a whole number"),
         (LEAST + "customer = true\n", "customer must be a whole number"),
         (LEAST + "customer = 1\nprot = 3\n", "unknown setting prot. Did you mean port?"),
+        (
+            LEAST + 'customer = 1\nhep_listen = ""\n',
+            "unknown setting hep_listen. Settings of the server itself stand above",
+        ),
         (LEAST + "customer = 1\nport = 70000\n", "port must be from 1 to 65535"),
         (LEAST + "customer = 1\nhost = 'a b'\n", "host cannot be 'a b'"),
         (LEAST + "customer = 1\ndial_context = 'a\\nb'\n".replace("'", '"'), "dial_context cannot be"),
@@ -69,7 +83,13 @@ def test_the_secret_may_stand_in_a_file_of_its_own(config: Write, tmp_path: Path
         (LEAST + "[[connectors.office.rules]]\ncustomer = 2\n", "a rule needs context, account, endpoint or ddi"),
         (LEAST + "[[connectors.office.rules]]\nddi = '44'\n", "customer is missing"),
         (LEAST.replace('kind = "asterisk"\n', ""), "kind is missing"),
-        (LEAST.replace('"asterisk"', '"pbx"') + "customer = 1\n", "kind must be asterisk, not 'pbx'"),
+        (
+            LEAST.replace('"asterisk"', '"freeswitch"').replace('"ringback"', '""')
+            + 'recordings = "/x"\ncustomer = 1\n',
+            "recordings is not for a FreeSWITCH",
+        ),
+        (LEAST.replace('"asterisk"', '"freeswitch"') + "customer = 1\n", "user cannot be 'ringback'"),
+        (LEAST.replace('"asterisk"', '"pbx"') + "customer = 1\n", "kind must be asterisk or freeswitch, not 'pbx'"),
         (LEAST.replace('"s3cret"', "5") + "customer = 1\n", "secret must be a text, not ***"),
         (LEAST.replace('"s3cret"', '"a\\nb"') + "customer = 1\n", "secret must be one line"),
         (LEAST.replace('secret = "s3cret"', 'secret_file = "/nowhere"') + "customer = 1\n", "/nowhere cannot be read"),

@@ -7,16 +7,18 @@ from typing import Any
 
 import pytest
 
-from ringback.collect.writer import Ends
 from ringback.resources.history import ladder_page
-from ringback.sip import capture, causality, identities, ladder_svg, legs, masking, registers, reports, sdp, trace
+from ringback.sip import capture, identities, legs, masking, reports, sdp, trace
 from ringback.sip.diagnosis import diagnose
 from ringback.sip.dialogs import media_sessions
 from ringback.sip.ladder import ladder
+from ringback.sip.ladder import svg as ladder_svg
 from ringback.sip.message import scan
-from ringback.sip.order import causal
+from ringback.sip.order import causal, causality
 from ringback.sip.packet import Endpoint, Packet, is_rtcp
 from ringback.sip.quality import measured
+from ringback.sip.registrations import registers
+from ringback.store.incoming import Ends
 
 AT_US = 1_795_322_203_000_000
 LARGE = 64_000

@@ -57,6 +57,8 @@ def test_a_setting_needs_a_name_and_a_number_and_has_defaults(api: Api) -> None:
         "daily_spend": None,
         "max_duration": None,
         "chat_enabled": False,
+        "public_key": answer.data["public_key"],
+        "missed_mail": None,
     }
     assert api.admin.get("/callmeback/settings").data == [answer.data]
     assert api.ann.get(f"/callmeback/settings/{answer.data['id']}").data == answer.data
@@ -135,6 +137,8 @@ def test_values_come_back_as_given(api: Api, given: dict[str, Any], stored: dict
         {"allowed_domains": ["https://example.com/"]},
         {"max_duration": 0},
         {"floating_icon": "yes"},
+        {"missed_mail": "nobody"},
+        {"missed_mail": "a@b.example\nBcc: c@d.example"},
         {"nonsense": 1},
     ],
 )
@@ -153,6 +157,12 @@ def test_all_that_is_wrong_is_said_at_once(api: Api) -> None:
         "max_call_rate",
         "hours",
     ]
+
+
+def test_a_holiday_that_is_no_date_is_answered_in_words(api: Api) -> None:
+    setting = add_setting(api)
+    answer = api.admin.patch(f"/callmeback/settings/{setting['id']}", {"holidays": ["tomorrow"]})
+    assert answer.json["message"] == "Validation error: holidays: a holiday is a date such as 2026-12-25"
 
 
 def test_settings_and_buttons_are_changed_by_administrators_of_their_customer(api: Api) -> None:
@@ -202,7 +212,7 @@ def test_deleting_a_setting_refuses_open_requests_and_keeps_history(api: Api) ->
     assert api.admin.delete(f"/callmeback/settings/{setting['id']}").status == 404
     assert [row["state"] for row in api.admin.listed("/callmeback/requests")] == ["ENDED", "REFUSED"]
     assert [row["state"] for row in api.admin.listed("/callmeback/visitors")] == ["ENDED", "REFUSED"]
-    assert api.admin.listed("/callmeback/requests")[1]["reason"] == "The widget was removed."
+    assert api.admin.listed("/callmeback/requests")[1]["reason"] == "removed"
     assert api.admin.get("/callmeback/websites").json == {"data": [], "total": 0}
 
 

@@ -5,12 +5,10 @@ from typing import Any
 
 from ringback.resources.history.traces import PCAP, TEXT
 from ringback.sip import capture
-from ringback.sip.dialogs import media_sessions
 from ringback.sip.packet import Endpoint, Packet, is_rtcp
-from ringback.store import captures
-from ringback.store.captures import Stored
+from ringback.store.mediasessions import Saved
 from tests.api import Api
-from tests.packets import stored_packets
+from tests.packets import from_file, stored_packets
 from tests.policies import team
 from tests.sip.sip_flows import START_US, flow
 from tests.sip.test_sip_trace import heard, receiver_report
@@ -34,7 +32,7 @@ REPORT = Packet(
 )
 MSDR = (
     "id call_id created_at dst dst_id dst_ua duration media_session_id src src_id src_ua t_cause type user_id quality "
-    "src_ip dst_ip"
+    "src_ip dst_ip ended_by"
 )
 SESSION = "id call_id created_at dst_id dst_ua duration src_id src_ua status type updated_at user quality src_ip dst_ip"
 
@@ -49,12 +47,10 @@ def _renumbered(packet: Packet, src: str, dst: str) -> Packet:
     return packet._replace(payload=content.replace(b"sip:bob@", b"sip:%s@" % dst.encode()))
 
 
-def stored(api: Api, packets: list[Packet], customer: int | None = None) -> Stored:
-    """As the importer does it: 101 is Ann, 102 is Bob."""
-    users = {"101": api.ann.user_id, "102": api.bob.user_id}
-    sessions = media_sessions(packets)
-    result: Stored = api.write(lambda db: captures.store_sessions(db, customer or api.acme, sessions, users))
-    return result
+def stored(api: Api, packets: list[Packet], customer: int | None = None) -> tuple[int, Saved]:
+    """As the importer does it: 101 is Ann, 102 is Bob. How many packets are new, and what of what they make."""
+    found = from_file(api, packets, customer, {"101": api.ann.user_id, "102": api.bob.user_id})
+    return found.new, found.saved
 
 
 def cdr(api: Api, **changes: Any) -> int:
@@ -71,7 +67,7 @@ def expire(api: Api, before_us: int) -> None:
 
 
 def test_an_ended_dialog_becomes_a_media_session_and_an_msdr(api: Api) -> None:
-    assert stored(api, [*talk(), REPORT]) == Stored(packets=7, mediasessions=1, msdrs=1)
+    assert stored(api, [*talk(), REPORT]) == (7, Saved(mediasessions=1, msdrs=1))
     (msdr,) = api.admin.listed("/msdrs")
     (session,) = api.admin.listed("/mediasessions")
     assert " ".join(msdr) == MSDR
@@ -81,7 +77,9 @@ def test_an_ended_dialog_becomes_a_media_session_and_an_msdr(api: Api) -> None:
     assert (msdr["type"], msdr["src_id"], msdr["dst_id"]) == ("O", str(api.ann.user_id), "0")
     assert msdr["user_id"] == session["user"] == api.ann.user_id
     assert msdr["media_session_id"] == session["id"]
-    assert msdr["t_cause"] == "Normal Clearing"
+    assert (msdr["t_cause"], msdr["ended_by"]) == ("Normal Clearing", "src")
+    assert api.admin.listed("/msdrs", ("ended_by", "eq", "src")) == [msdr]
+    assert api.admin.listed("/msdrs", ("ended_by", "eq", "dst")) == []
     assert (msdr["src_ip"], msdr["dst_ip"]) == (session["src_ip"], session["dst_ip"]) == ("192.0.2.101", "192.0.2.201")
     heard = {"reports": 1, "fraction_lost": 0.25, "lost": 3, "jitter": 17, "round_trip_ms": None}
     assert msdr["quality"].items() >= heard.items()
@@ -106,17 +104,17 @@ def test_a_capture_stored_twice_adds_nothing(api: Api) -> None:
     packets = [*talk(), REPORT]
     stored(api, packets)
     before = api.admin.get("/msdrs").json, api.admin.get("/mediasessions").json
-    assert stored(api, packets) == Stored(0, 0, 0)
-    assert stored(api, packets[:4]) == Stored(0, 0, 0)
+    assert stored(api, packets) == (0, Saved(0, 0))
+    assert stored(api, packets[:4]) == (0, Saved(0, 0))
     assert (api.admin.get("/msdrs").json, api.admin.get("/mediasessions").json) == before
 
 
 def test_the_parts_of_a_capture_make_one_session(api: Api) -> None:
     packets = talk()
-    assert stored(api, packets[:4]) == Stored(packets=4, mediasessions=1, msdrs=0)
+    assert stored(api, packets[:4]) == (4, Saved(mediasessions=1, msdrs=0))
     assert api.admin.listed("/msdrs") == []
     assert api.admin.listed("/mediasessions")[0]["status"] == "CONNECTED"
-    assert stored(api, packets) == Stored(packets=2, mediasessions=0, msdrs=1)
+    assert stored(api, packets) == (2, Saved(mediasessions=0, msdrs=1))
     assert [row["status"] for row in api.admin.listed("/mediasessions")] == ["ENDED"]
     assert [row["duration"] for row in api.admin.listed("/msdrs")] == [7]
 
@@ -137,7 +135,9 @@ def test_a_user_sees_own_dialogs_only(api: Api) -> None:
 def test_the_vocabularies_need_no_login(api: Api) -> None:
     types = {"property": "type", "values": [{"id": "O", "name": "Outbound"}, {"id": "I", "name": "Inbound"}]}
     types["values"] += [{"id": "INTERNAL", "name": "Internal"}]  # type: ignore[operator]
-    assert api.nobody.get("/msdrs/dictionaries").json == {"data": [types], "total": 1}
+    ended = [{"id": "src", "name": "The caller"}, {"id": "dst", "name": "The callee"}]
+    ended_by = {"property": "ended_by", "values": ended}
+    assert api.nobody.get("/msdrs/dictionaries").json == {"data": [types, ended_by], "total": 2}
     assert [each["property"] for each in api.nobody.get("/mediasessions/dictionaries").data] == ["status", "type"]
 
 
@@ -178,11 +178,24 @@ def test_a_cdr_has_the_signalling_of_all_legs_of_its_call(api: Api) -> None:
     assert sum(is_rtcp(packet.payload) for packet in packets) == 1  # of both legs, in the file once
     assert len(packets) == 13
     assert packets == sorted(packets, key=lambda packet: packet.at_us)
-    assert api.bob.get(f"/cdrs/{second}.pcap").body == whole.body
+    assert api.admin.get(f"/cdrs/{second}.pcap").body == whole.body
+    bobs = list(capture.read(io.BytesIO(api.bob.get(f"/cdrs/{second}.pcap").body)))
+    assert {each.payload for each in bobs} == {each.payload for each in [*talk("leg2", dst="102"), REPORT]}
     assert b"elsewhere" not in api.admin.get(f"/cdrs/{second}.trace").body
     assert b"elsewhere" in api.admin.get(f"/cdrs/{other}.trace").body
     assert api.bob.get(f"/cdrs/{other}.trace").status == 403
     assert api.stranger.get(f"/cdrs/{other}.trace").status == 404
+
+
+def test_what_a_file_has_of_several_interfaces_is_shown_once(api: Api) -> None:
+    """As `tcpdump -i any` writes it beside a bridge; a retransmission half a second later is one all the same."""
+    invite, *others = talk()
+    again = invite._replace(at_us=invite.at_us + 500_000)
+    stored(api, [each._replace(at_us=each.at_us + by) for each in (invite, again, *others) for by in (0, 40, 90)])
+    (msdr,) = api.admin.listed("/msdrs")
+    assert api.admin.get(f"/msdrs/{msdr['id']}.trace").body.count(b"Call-ID: one@pbx") == 7
+    read = list(capture.read(io.BytesIO(api.admin.get(f"/msdrs/{msdr['id']}.pcap").body)))
+    assert read == sorted([invite, again, *others], key=lambda each: each.at_us)
 
 
 def test_without_anything_captured_there_is_no_file(api: Api) -> None:

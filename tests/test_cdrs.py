@@ -172,6 +172,13 @@ def test_labels_read_back_from_csv(api: Api) -> None:
     assert next(csv.reader(io.StringIO(row["labels"], newline=""))) == labels
 
 
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\r", "\n", "'", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_no_cell_begins_as_a_formula(api: Api, sign: str) -> None:
+    add(api, call(1_000_000_000, info=f"{sign}1+1"))
+    (row,) = csv.DictReader(io.StringIO(api.admin.get("/cdrs.csv").body.decode(), newline=""))
+    assert row["info"] == f"'{sign}1+1"
+
+
 def test_csv_has_every_match_and_neutral_cells(api: Api) -> None:
     add(api, call(1_000_000_000, src_name="=cmd()"), call(1_000_000_001, src_name='a "b", c'))
     answer = api.admin.get("/cdrs.csv", limit=1)

@@ -317,6 +317,9 @@ def test_what_cannot_be_made_is_said_in_a_sentence(settings: Settings, acme: Log
             "101",
         ): "Extension 101 is already used by another user.",
         ("user", "create", "bob", *customer): "'bob' is no e-mail address.",
+        ("user", "create", "bob@acme.example", *customer, "--ext", "10 1"): (
+            "'10 1' is no extension: 1 to 20 digits, * and #."
+        ),
         (
             "user",
             "create",

@@ -1,31 +1,38 @@
 """Captured signalling, live: what agents send by HEP becomes media sessions, MSDRs and traces."""
 
+import errno
 import json
 import socket
 import ssl
 import subprocess
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
 from ringback.collect import drops
+from ringback.collect.addresses import bound
 from ringback.collect.intake import Counts, Intake, Queue
+from ringback.collect.listener import Listener, _Stream
 from ringback.collect.metrics_port import MetricsPort
 from ringback.collect.sources import Gate, sources
 from ringback.errors import Unavailable, UsageError
 from ringback.metrics import Metrics
 from ringback.settings import Settings
-from ringback.sip.packet import Endpoint
-from ringback.store import signalling
+from ringback.sip.packet import Endpoint, Packet
+from ringback.store import captured_calls, signalling
+from ringback.store.captures import Seen
 from ringback.store.engines import open_database
+from ringback.store.incoming import Incoming
 from tests.api import Api
 from tests.collecting import KEY, WAIT_S, collecting, connected, end_of, hep, send_tcp, send_udp, settled, until
 from tests.packets import of_call, stored_in
 from tests.process import COMMAND, Process, environment, login, ringback
 from tests.sip.sip_flows import flow
-from tests.test_captures import REPORT, START, stored, talk
+from tests.test_captures import REPORT, START, cdr, stored, talk
 
 REGISTER = """
     0.0   alice > bob    REGISTER      1
@@ -80,6 +87,23 @@ def test_the_same_packets_again_change_nothing(api: Api) -> None:
             send_tcp(collector, packets)
             settled(collector, 6 * n)
         assert (collector.counts.stored, collector.counts.known) == (6, 6)
+
+
+def test_what_nobody_expected_of_one_packet_stops_no_other(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, odd = Incoming.sip, talk()[0]._replace(payload=b"OPTIONS sip:odd SIP/2.0\r\n\r\n")
+
+    def startled(self: Incoming, seen: Seen, *more: Any) -> Any:
+        if seen.packet.payload == odd.payload:
+            raise KeyError("nobody thought of it")
+        return read(self, seen, *more)
+
+    monkeypatch.setattr(Incoming, "sip", startled)
+    with collecting(api) as collector:
+        send_tcp(collector, [hep(odd)])
+        settled(collector, 1)
+        send_tcp(collector, [hep(each) for each in talk()])
+        settled(collector, 7)
+        assert (collector.counts.failed, collector.counts.stored) == (1, 6)
 
 
 def test_what_two_agents_saw_is_stored_for_each_and_shown_once(api: Api) -> None:
@@ -153,7 +177,7 @@ def test_registrations_are_kept_and_are_no_calls(api: Api) -> None:
 
 
 def test_a_phone_registers_for_years_under_one_call_id(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[signalling.Call] = []
+    read: list[captured_calls.Call] = []
     monkeypatch.setattr(signalling, "_reread", lambda _db, _customer, calls: read.extend(calls))
     with collecting(api) as collector:
         for n in range(3):
@@ -165,13 +189,29 @@ def test_a_phone_registers_for_years_under_one_call_id(api: Api, monkeypatch: py
 
 
 def test_a_call_without_end_is_stored_and_no_longer_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signalling, "MOST_OF_A_CALL", 3)
+    monkeypatch.setattr(captured_calls, "MOST_OF_A_CALL", 3)
     with collecting(api) as collector:
         for n, each in enumerate(talk(), 1):
             send_udp(collector, [hep(each)])
             settled(collector, n)
     assert len(of_call(api, "one@pbx")) == 6
     assert api.admin.listed("/mediasessions")[0]["status"] == "CONNECTED"
+
+
+@pytest.mark.parametrize("cseq", [b"CSeq: one INVITE", b"X: 1"])
+def test_an_invite_that_is_malformed_is_a_call_all_the_same(api: Api, cseq: bytes) -> None:
+    """The phone that sends such is what somebody looks for."""
+    invite = talk()[0]
+    damaged = invite._replace(payload=invite.payload.replace(b"CSeq: 1 INVITE", cseq))
+    refusal = b"SIP/2.0 400 Bad CSeq\r\nCall-ID: one@pbx\r\n" + cseq + b"\r\n\r\n"
+    answer = Packet(invite.at_us + 1_000, "UDP", invite.dst, invite.src, refusal)
+    cdr_id = cdr(api, uniqueid="one@pbx")
+    with collecting(api) as collector:
+        send_tcp(collector, map(hep, (damaged, answer)))
+        settled(collector, 2)
+    api.write(lambda db: signalling.close_lost(db, api.acme, START + signalling.UNANSWERED_S + 10, {}))
+    assert trace_of(api).count(" malformed\n") == 2
+    assert b"malformed" in api.admin.get(f"/cdrs/{cdr_id}.svg").body
 
 
 def test_a_message_without_call_id_is_kept(api: Api) -> None:
@@ -223,6 +263,7 @@ def test_settings_that_cannot_work_are_told_at_the_start(api: Api) -> None:
         ({"sources": "customer=99 key=a"}, "no customer 99"),
         ({"sources": "#"}, "hep_listen needs hep_sources"),
         ({"hep_tls_certificate": "/nowhere.pem"}, "hep_tls_certificate"),
+        ({"hep_leave_out": "OPTIONS, REGISTRE"}, "REGISTRE is no method of SIP. Did you mean REGISTER?"),
     ):
         with pytest.raises(UsageError, match=said), collecting(api, **given):
             pass
@@ -310,12 +351,95 @@ def test_too_many_connections_end_the_one_that_never_brought_anything(
         assert collector.counts.refused == {"too many connections": 2}
 
 
+def test_who_opens_many_connections_pushes_out_nobody_else(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent may have nothing to tell for long; whoever has no key must not end its connection by opening others."""
+    monkeypatch.setattr("ringback.collect.listener.MOST_CONNECTIONS", 4)
+    with collecting(api) as collector, connected(collector, source="127.0.0.2") as agent, ExitStack() as flood:
+        opened = [flood.enter_context(connected(collector)) for _ in range(9)]
+        for each in opened[:6]:
+            assert each.recv(1) == b""
+        agent.sendall(hep(talk()[0]))
+        until(lambda: collector.counts.stored == 1)
+        opened[-1].sendall(hep(talk()[1]))
+        until(lambda: collector.counts.stored == 2)
+
+
+def test_of_agents_that_are_all_known_the_idlest_makes_place(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A router that forgets connections leaves them here, and their agents open new ones."""
+    monkeypatch.setattr("ringback.collect.listener.MOST_CONNECTIONS", 2)
+    monkeypatch.setattr("ringback.collect.listener.IDLE_S", 0.0)
+    with collecting(api) as collector, connected(collector) as idle, connected(collector) as busy:
+        for n, each in enumerate((busy, idle, busy)):
+            each.sendall(hep(talk()[n]))
+            until(lambda n=n: collector.counts.stored == n + 1)  # type: ignore[misc]
+        with connected(collector) as third:
+            assert idle.recv(1) == b""
+            third.sendall(hep(talk()[3]))
+            busy.sendall(hep(talk()[4]))
+            until(lambda: collector.counts.stored == 5)
+
+
 def test_a_packet_that_stays_unfinished_ends_its_connection(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ringback.collect.listener.UNFINISHED_S", 0.0)
     with collecting(api) as collector, connected(collector) as agent:
         agent.sendall(hep(talk()[0])[:-1])
         assert agent.recv(1) == b""
         assert collector.counts.refused == {"packet unfinished": 1}
+
+
+def test_what_goes_wrong_once_does_not_end_the_look_at_connections(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    errors = [ValueError("not a table")]
+
+    def of(_: object) -> int:
+        if errors:
+            raise errors.pop()
+        return 0
+
+    monkeypatch.setattr(drops, "of", of)
+    monkeypatch.setattr("ringback.collect.listener.DROPS_S", 0.02)
+    monkeypatch.setattr("ringback.collect.listener.UNFINISHED_S", 0.0)
+    with collecting(api) as collector:
+        until(lambda: not errors)
+        with connected(collector) as agent:
+            agent.sendall(hep(talk()[0])[:-1])
+            assert agent.recv(1) == b""
+
+
+def test_what_cannot_be_listened_on_is_told_to_who_starts_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for what never comes."""
+
+    async def failing(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(Listener, "_opened", failing)
+    intake = Intake(Gate([]), Queue(), Counts(), masks=False)
+    (one,) = bound("udp://127.0.0.1:0")
+    made = Listener([one], intake, None)
+    with one.socket, pytest.raises(OSError, match="Too many"):
+        made.start()
+    made.stop()
+
+
+def test_a_connection_that_nobody_understands_does_not_end_the_accepting(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, context = certified(tmp_path)
+    begin = _Stream.begin_tls
+    errors = [ValueError("what is this")]
+
+    def begins(stream: _Stream, plain: socket.socket, ip: str, tls: ssl.SSLContext) -> None:
+        if errors:
+            plain.close()
+            raise errors.pop()
+        begin(stream, plain, ip, tls)
+
+    monkeypatch.setattr(_Stream, "begin_tls", begins)
+    with collecting(api, listen="tls://127.0.0.1:0", hep_tls_certificate=str(certificate)) as collector:
+        with connected(collector, "TLS"):
+            until(lambda: not errors)
+        with context.wrap_socket(connected(collector, "TLS"), server_hostname="localhost") as agent:
+            agent.sendall(hep(talk()[0]))
+            settled(collector, 1)
 
 
 def test_the_system_tells_what_it_dropped() -> None:
@@ -424,13 +548,39 @@ def test_collect_hep_says_what_it_needs(settings: Settings) -> None:
 # -- TLS --------------------------------------------------------------------------------------------------------------
 
 
-def test_agents_may_use_tls(api: Api, tmp_path: Path) -> None:
+def certified(tmp_path: Path) -> tuple[Path, ssl.SSLContext]:
+    """A certificate with its key, and what an agent that knows it connects with."""
     certificate = tmp_path / "both.pem"
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost -days 2"
     subprocess.run([*command.split(), "-keyout", certificate, "-out", tmp_path / "c"], check=True, capture_output=True)
     certificate.write_bytes(certificate.read_bytes() + (tmp_path / "c").read_bytes())
     context = ssl.create_default_context(cafile=certificate)
     context.check_hostname = False
+    return certificate, context
+
+
+def test_connections_that_never_come_to_tls_make_place(
+    api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They count as all others do, so their number is bounded."""
+    monkeypatch.setattr("ringback.collect.listener.MOST_CONNECTIONS", 3)
+    certificate, context = certified(tmp_path)
+    with (
+        collecting(api, listen="tls://127.0.0.1:0", hep_tls_certificate=str(certificate)) as collector,
+        context.wrap_socket(connected(collector, "TLS", "127.0.0.2"), server_hostname="localhost") as agent,
+        ExitStack() as flood,
+    ):
+        opened = [flood.enter_context(connected(collector, "TLS")) for _ in range(6)]
+        for each in opened[:4]:
+            assert each.recv(1) == b""
+        agent.sendall(hep(talk()[0]))
+        settled(collector, 5)
+        assert collector.counts.refused == {"too many connections": 4}
+        assert collector.counts.stored == 1
+
+
+def test_agents_may_use_tls(api: Api, tmp_path: Path) -> None:
+    certificate, context = certified(tmp_path)
     with collecting(api, listen="tls://127.0.0.1:0", hep_tls_certificate=str(certificate)) as collector:
         with connected(collector, "TLS") as plain:
             plain.sendall(hep(talk()[0]))
@@ -439,4 +589,8 @@ def test_agents_may_use_tls(api: Api, tmp_path: Path) -> None:
             agent.sendall(b"".join(hep(each) for each in talk()))
             settled(collector, 6)
         assert collector.counts.received == {"TLS": 6}
+        for n in range(1, 11):  # agents that close at once, and read nothing
+            with context.wrap_socket(connected(collector, "TLS"), server_hostname="localhost") as agent:
+                agent.sendall(b"".join(hep(each) for each in talk()))
+            settled(collector, 6 + 6 * n)
     assert len(api.admin.listed("/msdrs")) == 1

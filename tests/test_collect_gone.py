@@ -1,9 +1,18 @@
 """What a collector does when a customer goes, or a file has been damaged."""
 
 from contextlib import suppress
+from functools import partial
 
+import pytest
+from structlog.testing import capture_logs
+
+from ringback.collect import writer
+from ringback.collect.intake import Counts, Entry, Queue
+from ringback.collect.writer import Writer
 from ringback.errors import Unavailable
 from ringback.jobs import delete_customer
+from ringback.sip.capture.hep import read
+from ringback.store import signalling
 from ringback.store.database import Db
 from ringback.store.engines import sqlite_path
 from ringback.store.slices.sqlite import folder_of
@@ -34,6 +43,17 @@ def test_nothing_of_a_customer_that_was_deleted_comes_in_again(api: Api) -> None
     for table in ("mediasessions", "msdrs", "leg_keys", "registrations"):
         rows = api.write(lambda db, table=table: db.all(f"SELECT DISTINCT customer_id FROM {table}"))
         assert rows in ([], [(api.acme,)])
+
+
+def test_a_customer_that_is_gone_is_told_of_once_a_minute(api: Api) -> None:
+    with collecting(api, BOTH) as collector, capture_logs() as logs:
+        api.write(lambda db: delete_customer.begin(db, api.stranger.customer_id, api.services.clock()))
+        for n, each in enumerate(talk(), 1):
+            send_tcp(collector, [hep(each, key="theirs")])
+            settled(collector, n)
+        assert collector.counts.failed == 6
+    told = [each for each in logs if each["log_level"] == "error"]
+    assert [each["customer"] for each in told] == [api.stranger.customer_id]
 
 
 def test_a_slice_that_cannot_be_read_keeps_no_other_from_being_written(api: Api) -> None:
@@ -91,3 +111,23 @@ def test_what_comes_of_a_call_after_its_erasure_is_a_session_of_its_own(api: Api
     (session,), (msdr,) = api.admin.listed("/mediasessions"), api.admin.listed("/msdrs")
     assert msdr["media_session_id"] == session["id"]
     assert api.admin.get(f"/msdrs/{msdr['id']}.trace").status == 200
+
+
+def test_who_stops_while_the_database_is_away_is_soon_done(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each try waits for it: what is given up is given up as a whole, and not message by message."""
+    tried: list[int] = []
+
+    def away(_: object, __: object, work: partial[object]) -> None:
+        tried.append(len(work.keywords.get("messages", ())))
+        raise Unavailable
+
+    monkeypatch.setattr(signalling, "written", away)
+    monkeypatch.setattr(writer, "LAST_TRIES_S", 0.0)
+    queue, counts = Queue(), Counts()
+    for each in talk():
+        queue.put(Entry(api.acme, read(hep(each), 0)))
+    stopped = Writer(api.services, queue, counts, [], [api.acme])
+    stopped.start()
+    stopped.stop()
+    assert set(tried) - {0} == {6}
+    assert counts.failed == 6

@@ -5,13 +5,14 @@ import sys
 import pytest
 
 from ringback.collect.sources import Gate, Refused, sources
-from ringback.collect.writer import MOST_UNREAD_BYTES, Ends
-from ringback.sip import hep as protocol
 from ringback.sip import sdp
-from ringback.sip.packet import Endpoint, Packet
+from ringback.sip.capture import hep as protocol
+from ringback.sip.packet import Endpoint, Packet, is_rtcp
 from ringback.store import legs
+from ringback.store.incoming import MOST_UNREAD_BYTES, Ends
 from tests.api import Api
 from tests.collecting import collecting, hep, send_tcp, settled
+from tests.packets import of_call
 from tests.test_captures import REPORT, talk
 
 BOTH = "customer={acme} key=s3cret\ncustomer={other} key=theirs"
@@ -63,8 +64,39 @@ def test_large_descriptions_that_wait_to_be_read_push_out_the_oldest() -> None:
 
 def test_a_call_that_names_thousands_of_others_is_known_by_some() -> None:
     told = legs.Told()
-    packets = []
+    found = 0
     for turn in range(6):
         named = "".join(f"Join: {turn}-{n}@pbx\r\n" for n in range(1_000))
-        packets.append(Packet(turn, *ENDS, f"INVITE sip:a@b SIP/2.0\r\n{named}\r\n".encode()))
-    assert sum(len(told.fresh(packets[:n])) for n in range(1, 7)) == legs.MOST_TOLD
+        told.hear(f"INVITE sip:a@b SIP/2.0\r\n{named}\r\n".encode())
+        found += len(told.fresh())
+    assert found == legs.MOST_TOLD
+
+
+def test_who_names_the_address_of_a_colleague_gets_none_of_his_reports(api: Api) -> None:
+    """Also when it is named again and again, and last; and his own calls go on getting them."""
+    mine = talk("mine@pbx")[:4]
+    invite = talk("theirs@pbx")[0]
+    forged = invite.payload.replace(b"192.0.2.101", b"192.0.2.201").replace(b"m=audio 49172", b"m=audio 3456")
+    theirs = [invite._replace(payload=forged, at_us=invite.at_us + n * 1_000_000) for n in range(20)]
+    back = REPORT._replace(src=REPORT.dst, dst=REPORT.src)
+    with collecting(api) as collector:
+        send_tcp(collector, [hep(each) for each in (*mine, *theirs)])
+        settled(collector, 24)
+        send_tcp(collector, [hep(REPORT, kind=5), hep(back, kind=5)])
+        settled(collector, 26)
+    reports = {
+        name: [is_rtcp(each.packet.payload) for each in of_call(api, name)] for name in ("mine@pbx", "theirs@pbx")
+    }
+    assert {name: sum(found) for name, found in reports.items()} == {"mine@pbx": 2, "theirs@pbx": 0}
+
+
+def test_where_nobody_named_the_other_end_one_is_enough() -> None:
+    """Behind NAT."""
+    ends = Ends()
+    mine, theirs = talk("mine@pbx"), talk("theirs@pbx")
+    ends.learn(mine[0], "mine@pbx")
+    outside = REPORT._replace(dst=Endpoint("203.0.113.9", 5001))
+    assert ends.calls(outside) == ["mine@pbx"]
+    ends.learn(theirs[2]._replace(payload=theirs[2].payload.replace(b"192.0.2.201", b"203.0.113.9")), "theirs@pbx")
+    assert ends.calls(outside) == ["mine@pbx"]
+    assert ends.calls(REPORT._replace(dst=Endpoint("203.0.113.9", 3457))) == []

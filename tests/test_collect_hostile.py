@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ringback.collect.intake import Counts, Intake, Queue
 from ringback.collect.sources import Gate, sources
-from ringback.sip import hep as protocol
+from ringback.sip.capture import hep as protocol
 from tests.api import Api
 from tests.collecting import KEY, collecting, connected, hep, send_udp, settled, until
 from tests.hostile import mutated

@@ -23,6 +23,7 @@ def test_administrators_read_and_change_their_customer(api: Api) -> None:
         "language": "en",
         "time_zone": "UTC",
         "retention": None,
+        "max_call_rate": None,
     }
     body = {"name": "Acme Ltd", "cc": "PL", "time_zone": "Europe/Warsaw", "retention": {"cdrs": 365, "sip": 30}}
     changed = api.admin.patch(path, body)

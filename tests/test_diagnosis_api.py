@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ringback.sip import hep
+from ringback.sip.capture import hep
 from ringback.sip.diagnosis import KINDS, diagnose
 from ringback.sip.diagnosis.finding import MOST_PROOFS
 from ringback.sip.packet import Endpoint, Packet

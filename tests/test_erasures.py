@@ -59,25 +59,30 @@ def test_every_text_of_every_table_is_thought_of() -> None:
     says_nobody = {
         "auditlog": {"action", "object_class", "ip"},
         "audio_inbox": {"shelf", "source_key", "state", "blob_key", "error"},
-        "callmeback_requests": {"state"},
-        "callmeback_visitors": {"ip", "country", "city", "ua", "state"},
+        "callmeback_requests": {"state", "token", "network", "dial_first", "channel", "stage"},
+        "callmeback_visitors": {"ip", "country", "city", "ua", "state", "token", "network"},
         "cdr_notes": {"user_name"},
         "cdrs": {
             *("type", "disposition", "destination", "context", "src_id", "src_ua", "src_codec", "dst_id", "dst_ua"),
             *("dst_codec", "t_cause", "uniqueid", "source_key", "linkedid"),
         },
-        "chatmsgs": {"from_id", "to_id"},
-        "chats": {"operator_ua", "visitor_city", "visitor_country", "visitor_geo", "visitor_ip", "visitor_ua", "state"},
+        "chatmsgs": {"from_id", "to_id", "client_id"},
+        "chats": {
+            *("operator_ua", "visitor_city", "visitor_country", "visitor_geo", "visitor_ip", "visitor_ua", "state"),
+            *("token", "open_token", "network", "asked"),
+        },
         "contacts": {"type", "ext", "group_name", "source_key"},
         "holds": {"resource", "user_name"},
         "jobs": {"kind", "state", "unique_key"},
+        "spooled": {"pbx", "source_key", "place", "folder"},
         "leg_keys": {"key", "call_id"},
         "mediasessions": {
             *("call_id", "status", "src_id", "src_ua", "src_ip", "dst_id", "dst_ua", "dst_ip", "type", "quality")
         },
         "monitors": {"context", "dst_id", "src_id", "type", "sentiment", "blob_key", "source_key", "uniqueid"},
         "msdrs": {
-            *("call_id", "src_id", "src_ua", "src_ip", "dst_id", "dst_ua", "dst_ip", "t_cause", "type", "quality")
+            *("call_id", "src_id", "src_ua", "src_ip", "dst_id", "dst_ua", "dst_ip", "t_cause", "type", "quality"),
+            "ended_by",
         },
         "registrations": {"device", "user_agent", "last_cause", "src_ip", "transport", "state", "call_id"},
         "shares": {"hash"},
@@ -97,7 +102,9 @@ def test_every_text_of_every_table_is_thought_of() -> None:
         *(
             "counters",
             "ddis",
+            "ended_calls",
             "erasures",
+            "events",
             "exports",
             "queuegroups",
             "queues",

@@ -11,7 +11,8 @@ import pytest
 
 SOURCE = Path(__file__).parent.parent / "src"
 
-PURE = ("errors", "calls", "sip", "record", "query", "rest.access")
+_CALLBACK = ("callback.course", "callback.hours", "callback.origins", "callback.proof", "callback.rules")
+PURE = ("errors", "calls", "sip", "record", "query", "rest.access", *_CALLBACK)
 """Reads no clock, no file, no database; the same input gives the same answer."""
 IMPURE = {"asyncio", "os", "pathlib", "random", "secrets", "sqlite3", "subprocess", "tempfile", "threading", "time"}
 
@@ -22,12 +23,20 @@ _ROOMS = {
     "sip": "",
     "record": "calls",
     "query": "errors calls record",
+    "rest.outlets": "",  # what stays open to be told
     "rest.access": "",  # roles and policies: who calls
+    "callback.course": "",
+    "callback.hours": "",
+    "callback.origins": "",
+    "callback.proof": "",
+    "callback.rules": "calls",
     # the world outside: one room a neighbour
     "connectors.settings": "errors",
-    "connectors.orders": "",
+    "connectors.phones": "",
+    "connectors.orders": "connectors.phones",
     "settings": "errors connectors.settings",
     "logs": "",
+    "rounds": "errors",
     "metrics": "",
     "blobs": "",
     "mail": "settings",
@@ -36,28 +45,36 @@ _ROOMS = {
     "media.__main__": "media media.mp3",
     "store": "errors calls sip record query",
     # what requests, jobs and commands share
+    "chat.sockets": "rest.outlets",
+    "chat.frames": "",
+    "streams.subscriptions": "errors rest.access rest.outlets",
     "identity.idle": "store",
-    "services": "settings blobs connectors.orders store identity.idle",
+    "services": "settings blobs chat.sockets connectors.orders store identity.idle streams.subscriptions",
     "jobs": "errors calls record metrics blobs media store services",
     "identity": "errors rest.access mail store services identity.idle jobs",
-    "connectors.asterisk.cel": "calls",  # what files hold, too
-    "connectors": "errors calls connectors.asterisk.cel connectors.settings connectors.orders store services importers",
+    "connectors.asterisk.marks": "calls",
+    "connectors.asterisk.cel": "calls connectors.asterisk.marks",  # what files hold, too
+    "connectors.freeswitch.causes": "",
+    "connectors": "errors rounds calls jobs media connectors.asterisk.marks connectors.freeswitch.causes connectors.settings connectors.orders connectors.phones store services importers metrics",
+    "callback": "errors rounds calls connectors.orders record mail store services jobs identity callback.course callback.hours callback.proof callback.rules",
+    "chat": "errors metrics record rounds callback callback.proof callback.rules chat.sockets chat.frames mail store services jobs",
     # the API
-    "rest": "errors record query rest.access settings metrics blobs store services jobs identity",
-    "resources": "errors calls connectors.orders sip record query rest.access blobs mail media store services jobs identity rest",
+    "rest": "errors record query rest.access rest.outlets settings metrics blobs store services jobs identity",
+    "resources": "errors calls metrics chat chat.sockets chat.frames callback callback.course callback.hours callback.origins callback.proof callback.rules connectors.orders sip record query rest.access blobs mail media store services jobs identity rest rest.outlets streams streams.subscriptions",
+    "streams": "errors record metrics rounds rest rest.access store services identity streams.subscriptions",
     "backups": "errors record blobs store",
-    "collect": "errors sip settings metrics store services",
-    "importers": "errors calls connectors.asterisk.cel sip media store services jobs record rest resources",
+    "collect": "errors rounds sip settings metrics store services",
+    "importers": "errors calls connectors.asterisk.cel connectors.asterisk.marks connectors.freeswitch.causes sip media store services jobs record rest resources",
     "pages": "errors settings metrics store jobs rest resources",
     "demo": "calls record store services jobs identity rest resources importers",
     # the process
-    "jobs.kinds": "jobs identity rest resources",
+    "jobs.kinds": "jobs identity callback chat rest resources",
     "first_login": "store services identity",
     "doctor": "errors settings blobs mail store services jobs",
     "opening": "errors settings blobs store identity.idle services",
-    "app": "errors metrics collect connectors services jobs identity rest resources pages jobs.kinds",
+    "app": "settings rounds callback chat metrics collect connectors services jobs identity rest resources pages jobs.kinds store streams",
     "protocol": "rest",
-    "server": "errors settings app protocol",
+    "server": "errors settings app chat.sockets protocol streams.subscriptions",
     "cli": "errors calls record rest.access settings logs metrics blobs store services jobs identity rest resources importers"
     " demo first_login doctor backups opening app server collect connectors connectors.settings",
     "__main__": "cli",
@@ -78,6 +95,8 @@ LIBRARIES: Mapping[str, set[str]] = {
     "obstore": {"blobs"},
     "dpkt": {"sip.capture"},
     "phonenumbers": {"calls.numbers"},
+    "iptocc": {"callback.whereabouts"},
+    "maxminddb": {"callback.whereabouts"},
     "arro3": {"resources.history.parquet"},
     "argon2": {"identity.passwords"},
     "pyotp": {"identity.second_factor"},
@@ -87,18 +106,32 @@ LIBRARIES: Mapping[str, set[str]] = {
     "sqlalchemy": {"store", "jobs", "importers", "resources", "doctor", "backups"},  # tables; statements are texts
     "msgspec": {
         "record",
+        "chat.frames",
         "store.tombstones",
         "store.registrations",
-        "store.captures",
+        "store.mediasessions",
         "rest",
         "resources",
+        "streams",
         "importers",
         "pages",
         "protocol",
         "demo",
         "backups",
     },
-    "structlog": {"logs", "app", "server", "collect", "connectors", "jobs.retain", "jobs.worker", "rest.machine"},
+    "structlog": {
+        "chat.reader",
+        "logs",
+        "server",
+        "collect",
+        "connectors",
+        "callback.runner",
+        "jobs.retain",
+        "jobs.worker",
+        "rest.machine",
+        "rounds",
+        "streams.reader",
+    },
 }
 """Who may import what is not ours, and not Python's."""
 

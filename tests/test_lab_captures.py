@@ -2,7 +2,7 @@
 
 import pytest
 
-from ringback.sip import hep
+from ringback.sip.capture import hep
 from ringback.sip.packet import is_rtcp
 from tests import dpkt_reader, lab_calls
 from tests.api import Api

@@ -50,6 +50,12 @@ def test_a_call_and_a_dialog_have_a_picture_and_a_page(api: Api) -> None:
         assert tree(page.body).findtext(".//h1") == title
 
 
+def test_the_page_says_who_ended_the_call(api: Api) -> None:
+    cdr_id = captured(api)
+    page = api.ann.get(f"/cdrs/{cdr_id}.html").body.decode()
+    assert "<p>The call was ended by the caller: Normal Clearing.</p>" in page
+
+
 def test_every_arrow_of_the_page_leads_to_its_message(api: Api) -> None:
     page = api.admin.get(f"/cdrs/{captured(api)}.html")
     root = tree(page.body)

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ringback.sip.dialogs import media_sessions
 from ringback.sip.message import scan
 from ringback.sip.packet import Endpoint, Packet
-from ringback.store import captures, retention, whole_calls
+from ringback.store import retention, whole_calls
 from ringback.store.database import value
 from tests import lab_calls
 from tests.api import Api
 from tests.collecting import collecting, hep, send_tcp, settled
+from tests.packets import from_file
 from tests.sip.sip_flows import START_US
 from tests.test_captures import cdr
 from tests.test_lab_captures import replayed
@@ -81,15 +81,14 @@ class Dialog:
 
 def store(api: Api, *dialogs: Dialog) -> None:
     for each in dialogs:
-        sessions = media_sessions(each.packets())
-        api.write(lambda db, sessions=sessions: captures.store_sessions(db, api.acme, sessions, {}))
+        from_file(api, each.packets())
 
 
 def shown(api: Api, call_id: str) -> set[str]:
     """The Call-IDs of what is shown of a leg."""
     bound = {"call_id": call_id}
     msdr_id = api.write(lambda db: value(db, "SELECT id FROM msdrs WHERE call_id = :call_id", bound))
-    found = api.services.database.read(lambda db: whole_calls.of_msdr(db, api.acme, msdr_id))
+    found = api.services.database.read(lambda db: whole_calls.of_msdr(db, api.acme, msdr_id, None))
     return {scan(packet.payload).call_id for packet in found.packets} - {""}
 
 
@@ -216,6 +215,72 @@ def test_what_an_agent_says_ties(api: Api) -> None:
     assert shown(api, "out@pbx") == {"in@ann", "out@pbx", "third@x"}
 
 
+def reported(api: Api, *seen: tuple[int, float, Dialog]) -> None:
+    """`seen`: an agent's number, by how much its clock is wrong (s), and a dialog that it saw."""
+    sent = [
+        hep(packet._replace(at_us=packet.at_us + round(wrong * 1_000_000)), agent=agent)
+        for agent, wrong, dialog in seen
+        for packet in dialog.packets()
+    ]
+    with collecting(api) as collector:
+        send_tcp(collector, sent)
+        settled(collector, len(sent))
+
+
+@pytest.mark.parametrize("wrong", [0.0, 2.0])
+@pytest.mark.parametrize("after", [0.012, 0.5])
+def test_who_dials_the_same_number_again_at_once_has_another_call(api: Api, wrong: float, after: float) -> None:
+    """The PBX saw both legs by one clock, so it is known which of them was over."""
+    again = 8 + after
+    calls = [
+        [
+            Dialog("in@ann", dst="600", answered=0.5, ended=8, media=f"{ANN}:4000"),
+            Dialog("out@pbx", path=(PBX, BOB), at=0.6, answered=1, ended=6, refers="<sip:103@x>"),
+            Dialog("on@pbx", dst="103", path=(PBX, CAROL), at=6.7, answered=0.5, ended=1.3),
+        ],
+        [
+            Dialog("again@ann", dst="600", at=again, answered=0.5, ended=8, media=f"{ANN}:4000"),
+            Dialog("second@pbx", path=(PBX, BOB), at=again + 0.003, answered=1, ended=7.9),
+        ],
+    ]
+    reported(api, *((1, wrong, each) for call in calls for each in call))
+    dialogs = [each for call in calls for each in call]
+    assert groups(api, dialogs) == {frozenset(each.call_id for each in call) for call in calls}
+
+
+@pytest.mark.parametrize("other_caller", ["101", "104"])
+def test_each_of_two_transfers_to_one_number_has_its_own_call(api: Api, other_caller: str) -> None:
+    def transferred(n: int, caller: str, at: float) -> list[Dialog]:
+        return [
+            Dialog(f"in{n}@ann", caller, "600", at=at, answered=0.1, ended=2),
+            Dialog(f"out{n}@pbx", caller, path=(PBX, BOB), at=at + 0.15, answered=0.2, ended=1, refers="<sip:103@x>"),
+            Dialog(f"on{n}@pbx", caller, "103", path=(PBX, CAROL), at=at + 0.8, answered=0.2, ended=1.1),
+        ]
+
+    calls = [transferred(1, "101", 0), transferred(2, other_caller, 2.1)]
+    dialogs = [each for call in calls for each in call]
+    reported(api, *((1, 0, each) for each in dialogs))
+    assert groups(api, dialogs) == {frozenset(each.call_id for each in call) for call in calls}
+
+
+def test_who_was_refused_and_dials_the_same_phone_again_has_another_call(api: Api) -> None:
+    dialogs = [
+        Dialog("in@ann", answered=3, ended=3),
+        Dialog("out@pbx", path=(PBX, BOB), at=0.1, answered=2.9, ended=2.9),
+        Dialog("again@ann", at=4),
+        Dialog("second@pbx", path=(PBX, BOB), at=4.1),
+    ]
+    reported(api, *((1, 0, each) for each in dialogs))
+    assert groups(api, dialogs) == {frozenset({"in@ann", "out@pbx"}), frozenset({"again@ann", "second@pbx"})}
+
+
+def test_clocks_of_agents_that_saw_different_legs_may_differ(api: Api) -> None:
+    """The proxy saw the leg that leads to the PBX, the PBX the one that goes on."""
+    out = Dialog("out@pbx", path=(PBX, BOB), at=0.1, ended=5)
+    reported(api, (1, 1.9, Dialog("in@ann", dst="600", ended=5)), (2, 0, out), (2, 0, ELSEWHERE))
+    assert groups(api, [IN, out, ELSEWHERE]) == {frozenset({"in@ann", "out@pbx"}), frozenset({"other@far"})}
+
+
 def test_a_cdr_shows_the_legs_of_its_legs(api: Api) -> None:
     """One leg has the numbers of the CDR; the other is found from there. Also by the CDR's name at the PBX."""
     cdr_id = cdr(api, src="101", dst="12025550123")
@@ -226,14 +291,13 @@ def test_a_cdr_shows_the_legs_of_its_legs(api: Api) -> None:
 
 
 def _calls(api: Api, cdr_id: int) -> set[str]:
-    found = api.services.database.read(lambda db: whole_calls.of_cdr(db, api.acme, cdr_id))
+    found = api.services.database.read(lambda db: whole_calls.of_cdr(db, api.acme, cdr_id, None))
     return {scan(packet.payload).call_id for packet in found.packets} - {""}
 
 
 def test_another_customer_has_no_part_in_it(api: Api) -> None:
     store(api, IN)
-    sessions = media_sessions(OUT.packets())
-    api.write(lambda db: captures.store_sessions(db, api.stranger.customer_id, sessions, {}))
+    from_file(api, OUT.packets(), api.stranger.customer_id)
     assert shown(api, "in@ann") == {"in@ann"}
 
 

@@ -81,6 +81,26 @@ def test_hidden_numbers_are_masked_and_cannot_be_searched_for(api: Api) -> None:
     assert api.admin.get(f"/calls/{other}").data["src"] == "442079460001"
 
 
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("07946 000001", None),
+        ("+44 (0)20-7946.0001", None),
+        ("442079460001", None),
+        ("Zoë", "Zoë"),
+        ("日本", "日本"),
+        ("Agent 47", "Agent 47"),
+    ],
+)
+def test_a_name_that_is_the_number_is_masked_however_it_is_spelt(api: Api, name: str, shown: str | None) -> None:
+    other = add_call(api, api.bob, src_name=name, dst_name=name)
+    team(api, "Desk", api.reception, policies=("presence_numbers_hidden",))
+    masked = api.reception.get(f"/calls/{other}").data
+    assert (masked["src_name"], masked["dst_name"]) == (shown, shown)
+    assert len(api.reception.listed("/calls", ("src_name", "eq", name))) == int(shown is not None)
+    assert api.admin.get(f"/calls/{other}").data["src_name"] == name
+
+
 def test_calling_without_a_phone_is_refused_at_once(api: Api) -> None:
     for client in (api.admin, api.ann):
         answer = client.post("/calls", {"to": "12025550123", "from": api.ann.user_id, "caller_id": "anonymous"})
@@ -137,3 +157,28 @@ def test_what_there_is_not_answers_in_the_usual_shapes(api: Api) -> None:
     answers += [api.ann.post("/leadcalls", {"to": "1"}), api.ann.post("/sms", {"to": "1"})]
     assert [answer.status for answer in answers] == [404] * 4
     assert all(answer.json["errors"] == [] for answer in answers)
+
+
+def test_a_web_call_costs_no_more_a_minute_than_the_customer_allows(api: Api) -> None:
+    """Without a PBX an order that is allowed is refused as that of somebody without a phone: 412."""
+    api.admin.post("/rates", {"prefix": "44", "destination": "UK", "price": 0.02})
+    api.admin.post("/rates", {"prefix": "4490", "destination": "UK premium", "price": 1.5})
+
+    def placed(to: str, from_: str = "442079460001") -> Any:
+        return api.ann.post("/webcalls", {"from": from_, "to": to})
+
+    assert placed("+44 90 6587 0123").status == 412
+    ceiling = api.admin.patch(f"/customers/{api.acme}", {"max_call_rate": 0.15})
+    assert (ceiling.status, ceiling.data["max_call_rate"]) == (200, 0.15)
+    assert [placed(to).status for to in ("442079460002", "020 7946 0002", "190")] == [412, 412, 400]
+    ext = api.admin.get(f"/users/{api.ann.user_id}").data["ext"]
+    assert placed(ext).status == 412
+    dear = placed("09065870123")
+    assert (dear.status, dear.json["message"]) == (400, "Maximum per minute call rate exceeded for 449065870123.")
+    assert placed("442079460002", "449065870123").status == 400
+    assert placed("+44 0 9065 870123").json["message"] == dear.json["message"]  # another spelling has the same price
+    unrated = placed("12025550123")
+    assert unrated.json["message"] == "Maximum per minute call rate exceeded for 12025550123."
+    assert api.admin.patch(f"/customers/{api.acme}", {"max_call_rate": None}).status == 200
+    assert placed("12025550123").status == 412
+    assert api.admin.patch(f"/customers/{api.acme}", {"max_call_rate": -1}).fields == ["max_call_rate"]

@@ -206,6 +206,10 @@ def test_nobody_is_believed_about_addresses_unless_trusted(api: Api) -> None:
         ("198.51.100.7", "198.51.100.7"),
         ("1.2.3.4, 198.51.100.7", "198.51.100.7"),  # the client wrote the first one itself
         ("1.2.3.4, 198.51.100.7, 10.0.0.2", "198.51.100.7"),
+        ("198.51.100.7:50123", "198.51.100.7"),  # as some proxies write it; each connection has another port
+        ("[2001:db8::7]:50123, 10.0.0.2:443", "2001:db8::7"),
+        ("[2001:db8::7]", "2001:db8::7"),
+        ("2001:db8::7:50123", "2001:db8::7:50123"),
         ("garbage", "garbage"),
         (" , ", "10.0.0.1"),
     ],

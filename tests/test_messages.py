@@ -63,6 +63,8 @@ def test_a_chat_has_the_attributes_of_the_page(api: Api) -> None:
         "visitor_referer": None,
         "visitor_ua": None,
         "website_id": 7,
+        "visitor_page": None,
+        "visitor_typing_at": None,
     }
     assert api.admin.listed("/chats", ("visitor_name", "like", "ZOË")) == [answer.data]
 

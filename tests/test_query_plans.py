@@ -25,7 +25,7 @@ RECORDING = {"uniqueid": "1.1", "source_key": "s", "blob_key": "k", "timestamp":
 MESSAGE = {"extension_id": 1, "caller": "1", "origtime": 1, "duration": 1, "size": 1, "folder": "INBOX", "is_new": 1}
 MESSAGE |= {"blob_key": "k", "source_key": "s"}
 _FEW = re.compile(r"callmeback_settings|campaigns")  # tables of which a customer has a handful of rows
-_WALKS = re.compile(r"\(customer_id=\?\)$|^SCAN (?!json_each|cdr_numbers|CONSTANT|page)")
+_WALKS = re.compile(r"\(customer_id=\?\)$|^SCAN (?!json_each|cdr_numbers|CONSTANT|page|found)")
 
 
 def is_walk(step: str, sql: str) -> bool:

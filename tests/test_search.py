@@ -8,7 +8,7 @@ from ringback.sip.packet import Endpoint, Packet
 from ringback.store import cdrs
 from tests.api import Api, Client, filter_text
 from tests.test_captures import START, cdr, stored, talk
-from tests.test_cdrs import call
+from tests.test_cdrs import add, call
 
 Condition = tuple[str, str, Any]
 
@@ -87,6 +87,29 @@ def test_legs_are_for_filters_only(api: Api, calls: dict[str, int]) -> None:
     assert "Unknown property 'msdr.call_id'" in refused.json["message"]
     assert api.admin.get("/cdrs", filter=filter_text(("msdr.quality", "eq", "1"))).status == 400
     assert not any(name.startswith("msdr") for name in api.admin.get(f"/cdrs/{calls['anns']}").data)
+
+
+def hop(api: Api, root: int, **changes: Any) -> int:
+    """Another CDR of the call whose root (a `live_id`) this is."""
+    (cdr_id,) = add(
+        api, call(START + 3, **{"root_live_id": root, "parent_live_id": root, "live_id": root + 1, **changes})
+    )
+    return cdr_id
+
+
+def test_every_cdr_of_a_call_is_found_by_its_legs(api: Api, calls: dict[str, int]) -> None:
+    """Its signalling belongs to the first one: it was for instance tried again over another trunk."""
+    first = cdr(api, src="101", dst="6102", live_id=70, root_live_id=70)
+    second = hop(api, 70, src="101", dst="6102", user_id=api.ann.user_id)
+    bobs = hop(api, 70, src="5550100", dst="102", user_id=api.bob.user_id, live_id=72)
+    stored(api, talk("Leg-9@pbx", dst="6102"))
+    asked = ("msdr.call_id", "eq", "Leg-9@pbx")
+    assert set(found(api.admin, "/cdrs", asked)) == {first, second, bobs}
+    assert set(found(api.ann, "/cdrs", asked)) == {first, second}
+    assert found(api.bob, "/cdrs", asked) == []  # who has no part in the leg's CDR learns nothing of the leg
+    assert set(found(api.admin, f"/users/{api.ann.user_id}/cdrs", asked)) == {first, second}
+    others = found(api.admin, "/cdrs", ("msdr.call_id", "ne", "Leg-9@pbx"))
+    assert set(others) == set(calls.values())
 
 
 def test_lists_exports_and_wipes_take_the_same_filter(api: Api, calls: dict[str, int]) -> None:

@@ -1,5 +1,6 @@
 """The process: what leaves in one piece, what is refused, how it ends, and what a kill leaves behind."""
 
+import asyncio
 import contextlib
 import re
 import signal
@@ -12,8 +13,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvloop
 
 from ringback.opening import open_services
+from ringback.protocol import JoinedWrites
 from ringback.settings import BASE_PATHS, Settings
 from ringback.store import rows, schema
 from ringback.store.database import Db, value
@@ -57,6 +60,23 @@ def test_a_small_answer_arrives_in_one_read_300_times_of_300(begin: Starter) -> 
             head, _, body = connection.recv(65_536).partition(b"\r\n\r\n")
             whole += head.startswith(b"HTTP/1.1 200 OK") and body == b'{"data":{"response":"Pong"}}'
     assert whole == 300
+
+
+def test_an_answer_to_a_peer_that_has_just_gone_is_no_fault() -> None:
+    faults: list[object] = []
+
+    async def answered() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, told: faults.append(told))
+        ours, theirs = socket.socketpair()
+        with theirs:
+            transport, _ = await loop.create_connection(asyncio.Protocol, sock=ours)
+            transport.abort()
+            JoinedWrites(transport, loop).write(b"HTTP/1.1 200 OK")
+            await asyncio.sleep(0.01)
+
+    uvloop.run(answered())
+    assert faults == []
 
 
 def test_requests_sent_ahead_are_answered_in_order(begin: Starter) -> None:

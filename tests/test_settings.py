@@ -48,6 +48,7 @@ def test_each_value_knows_where_it_is_from(config: Any) -> None:
 
 def test_an_unknown_setting_is_refused_with_the_nearest_known_one(config: Any) -> None:
     assert "Did you mean trusted_proxies?" in refused(trusted_proxy="10.0.0.0/8")
+    assert "Did you mean host and port?" in refused(listen="127.0.0.1:80")
     with pytest.raises(UsageError, match=r"datbase in .*ringback\.toml\. Did you mean database\?"):
         settings.load(config('datbase = "x"'), {})
 

@@ -121,6 +121,21 @@ def of_audio_inbox(services: Services) -> Iterator[Finding]:
         yield Finding(Level.OK, f"no broken audio; {amount(n[inbox.WAITING], 'file')} to be encoded")
 
 
+def of_callbacks(services: Services) -> Iterator[Finding]:
+    """Customers with a widget whose every callback is refused."""
+    sql = """
+        SELECT DISTINCT s.customer_id FROM callmeback_settings s JOIN customers c ON c.id = s.customer_id
+        WHERE c.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM rates r WHERE r.customer_id = s.customer_id)
+        ORDER BY s.customer_id
+    """
+    without = services.database.read(lambda db: db.all(sql))
+    for (customer_id,) in without:
+        text = "has Call Me Back and no rates, so every callback is refused: `ringback import rates` (docs/rates.md)"
+        yield Finding(Level.WARNING, f"customer {customer_id} {text}")
+    if not without:
+        yield Finding(Level.OK, "every customer with Call Me Back has rates")
+
+
 def of_counters(services: Services) -> Iterator[Finding]:
     """Totals of lists come from counters; a counter that is wrong makes a client miss rows."""
     wrong = sorted({(table.name, who) for table in _counted() for who in _miscounted(services, table)})

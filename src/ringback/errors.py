@@ -118,6 +118,16 @@ class UnsupportedMediaType(RingbackError):
     message = "Send the body as application/json."
 
 
+class UpgradeRequired(RingbackError):
+    """A WebSocket that was asked for as if it were a page."""
+
+    status = 426
+    message = "This is a WebSocket: open it as one."
+
+    def __init__(self) -> None:
+        super().__init__(headers=[("Upgrade", "websocket"), ("Connection", "Upgrade")])
+
+
 class RangeNotSatisfiable(RingbackError):
     status = 416
     message = "The requested range lies outside of the file."

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -32,7 +32,11 @@ class Metrics:
 
     def counted(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
         """A counter that somebody else keeps, by the values of one label; asked for when it is shown."""
-        self.registry.register(_Counted(name, help_text, label, read))
+        self.registry.register(_Told(CounterMetricFamily, name, help_text, label, read))
+
+    def levels(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
+        """The same of something that goes up and down."""
+        self.registry.register(_Told(GaugeMetricFamily, name, help_text, label, read))
 
     def measured(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """A gauge that is read when it is shown."""
@@ -42,12 +46,17 @@ class Metrics:
         return generate_latest(self.registry)
 
 
-class _Counted(Collector):
-    def __init__(self, name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]) -> None:
-        self._named, self._label, self._read = (name, help_text), label, read
+Family = CounterMetricFamily | GaugeMetricFamily
 
-    def collect(self) -> Iterator[CounterMetricFamily]:
-        family = CounterMetricFamily(*self._named, labels=[self._label])
+
+class _Told(Collector):
+    def __init__(
+        self, kind: type[Family], name: str, help_text: str, label: str, read: Callable[[], Mapping[str, int]]
+    ) -> None:
+        self._kind, self._named, self._label, self._read = kind, (name, help_text), label, read
+
+    def collect(self) -> Iterator[Family]:
+        family = self._kind(*self._named, labels=[self._label])
         for value, n in dict(self._read()).items():
             family.add_metric([value], n)
         yield family

@@ -12,10 +12,12 @@ import msgspec
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from ringback.rest import replies
+from ringback.rest.asgi import ABORT
 
 MAX_HEAD = 64 * 1024
 HEAD_S = 10.0
 BODY_S = 60.0
+UNREAD_S = 30.0
 LINGER_S = 1.0  # after a refusal the rest is read and dropped, else the peer's kernel drops our answer with it
 
 TOO_LARGE = "The request's head is too large: at most 64 KiB."
@@ -38,16 +40,20 @@ class JoinedWrites:
             self._loop.call_soon(self._flush)
 
     def close(self) -> None:
+        """What is unsent has a while to go: a peer that reads nothing is not waited for."""
         self._flush()
         self._transport.close()
+        if self._transport.get_write_buffer_size():
+            self._loop.call_later(UNREAD_S, self._transport.abort)
 
     def write_eof(self) -> None:
         self._flush()
         self._transport.write_eof()
 
     def _flush(self) -> None:
-        if self._waiting:
-            waiting, self._waiting = self._waiting, []
+        """Nothing goes to a peer that has gone meanwhile."""
+        waiting, self._waiting = self._waiting, []
+        if waiting and not self._transport.is_closing():
             self._transport.writelines(waiting)  # one system call, no copy
 
     def __getattr__(self, name: str) -> Any:
@@ -102,6 +108,7 @@ class Protocol(HttpToolsProtocol):
         if not self._refused:
             self._expect(BODY_S)
             super().on_headers_complete()
+            cast(dict[str, Any], self.scope)["extensions"] = {ABORT: self.transport.abort}
 
     def on_body(self, body: bytes) -> None:
         self._unended = 0
@@ -114,6 +121,10 @@ class Protocol(HttpToolsProtocol):
         if not self._refused:
             self._expect(None)
             super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._expect(None)
+        super().handle_websocket_upgrade()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (uvicorn's English for us to replace)
         self._refuse(400, MALFORMED)

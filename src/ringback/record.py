@@ -85,6 +85,9 @@ RequiredName = Annotated[
 Exact = Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL), Wire(Kind.EXACT)]
 Text = Annotated[str, Meta(max_length=TEXT_LENGTH, pattern=NO_NUL), Wire(Kind.TEXT)]
 Number = Annotated[str, Meta(max_length=NAME_LENGTH, pattern=NO_NUL), Wire(Kind.NUMBER)]
+END = r"$(?!\n)"
+"""The end of a pattern: `$` alone lets a line end through."""
+Extension = Annotated[str, Meta(max_length=20, pattern=r"^[0-9*#]+" + END), Wire(Kind.TEXT)]
 WireTime = Annotated[
     str,
     Meta(
@@ -195,6 +198,14 @@ _SECONDS = tuple(f"{second:02}" for second in range(60))
 def _day_text(day: int) -> str:
     """`strftime` would write the year 1 as one digit."""
     return f"{datetime.fromtimestamp(day * 86_400, UTC).date().isoformat()} "
+
+
+def is_extension(text: str) -> bool:
+    try:
+        msgspec.convert(text, Extension)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def time_text(at: int | None) -> str | None:

@@ -18,15 +18,19 @@ import uvloop
 
 from ringback import app as composition
 from ringback.app import App
+from ringback.chat import sockets
 from ringback.errors import Unavailable
 from ringback.protocol import Protocol
 from ringback.settings import BASE_PATHS
+from ringback.streams.subscriptions import STOPPED
 
 log = structlog.get_logger()
 
 GRACE_S = 30
 KEEP_ALIVE_S = 75  # longer than nginx keeps its side (60), so that it never sends into a closing connection
 BACKLOG = 2048
+LONGEST_MESSAGE = 64 * 1024
+"""Bytes of what a client may say through a WebSocket at a time."""
 
 
 class Server(uvicorn.Server):
@@ -82,13 +86,25 @@ def _stopper(app: App, server: Server, number: signal.Signals) -> Callable[[], N
             server.force_exit = True
         log.info("stopping", signal=number.name)
         app.services.stopping.set()
+        app.services.streams.end(STOPPED)
+        app.services.chats.end(sockets.STOPPED)
         server.should_exit = True
 
     return stop
 
 
+class _Ours(logging.Filter):
+    """What any stranger at a WebSocket can cause at will is no error, and fills no log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        theirs = "Invalid UTF-8 sequence received", "ASGI callable returned without completing handshake"
+        return not str(record.msg).startswith(theirs)
+
+
 def _configuration(app: App) -> uvicorn.Config:
-    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
+    logger = logging.getLogger("uvicorn.error")
+    logger.setLevel(logging.ERROR)
+    logger.addFilter(_Ours())
     return uvicorn.Config(
         app.application,
         http=Protocol,
@@ -97,6 +113,8 @@ def _configuration(app: App) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         proxy_headers=False,  # the application reads X-Forwarded-For itself, from trusted proxies alone
+        ws="websockets-sansio",
+        ws_max_size=LONGEST_MESSAGE,
         ws_per_message_deflate=False,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ringback.blobs import Blobs
+from ringback.chat.sockets import Sockets
 from ringback.connectors.orders import Desk
 from ringback.identity.idle import IdleTokens
 from ringback.settings import Settings
 from ringback.store.database import Database
 from ringback.store.lists import Lists
+from ringback.streams.subscriptions import Streams
 
 Clock = Callable[[], int]
 """UTC seconds now."""
@@ -25,5 +27,9 @@ class Services:
     clock: Clock
     desk: Desk = field(default_factory=Desk)
     """Takes orders to connected PBXs."""
+    streams: Streams = field(default_factory=Streams)
+    """Who is told of live changes."""
+    chats: Sockets = field(default_factory=Sockets)
+    """Visitors who chat."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set when the process begins to stop: streams without an end look at it and end themselves."""

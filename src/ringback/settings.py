@@ -50,6 +50,10 @@ class Settings:
     hep_tls_key: str = _setting("", "File of its private key, unless it stands in the same file.")
     hep_metrics: str = _setting("", "Address where `collect hep` answers /metrics, such as 127.0.0.1:9101.")
     sip_mask: str = _setting("no", "yes: digest responses and SRTP keys in captured SIP are stored as asterisks.")
+    geoip_database: str = _setting(
+        "", "An MMDB file of cities, for visitors of Call Me Back; without it their countries alone."
+    )
+    visitor_ip_days: int = _setting(30, "After so many days the addresses of Call Me Back visitors are shortened.")
     log_level: str = _setting("info", "debug, info, warning or error.")
     connectors: tuple[Connector, ...] = ()
     """Of the file alone; `KNOWN` has the others."""
@@ -159,9 +163,13 @@ def _setting_of(name: str, origin: str) -> str:
         return name
     if base in KNOWN and KNOWN[base].metadata["secret"]:
         return base
-    near = difflib.get_close_matches(name, KNOWN, n=1)
+    near = [_MEANT[name]] if name in _MEANT else difflib.get_close_matches(name, KNOWN, n=1)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise UsageError(f"Unknown setting: {origin}.{hint} `ringback config` lists all.")
+
+
+_MEANT = dict.fromkeys(("listen", "bind", "address"), "host and port")
+"""What others call these two."""
 
 
 def _secret(each: Given) -> str:
@@ -198,6 +206,8 @@ def _faults(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "sip_mask", f"sip_mask must be yes or no, not {settings.sip_mask!r}"
     if not 0 <= settings.port <= 65_535:
         yield "port", f"port must be from 0 to 65535, not {settings.port}"
+    if settings.visitor_ip_days < 0:
+        yield "visitor_ip_days", f"visitor_ip_days must not be negative, not {settings.visitor_ip_days}"
     if not 0 < settings.query_timeout_s < math.inf:
         yield "query_timeout_s", "query_timeout_s must be more than 0"
 

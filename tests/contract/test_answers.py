@@ -32,6 +32,7 @@ REFUSED = {
     "DELETE /me/twofactor": 400,
     "POST /calls": 412,
     "GET /rates/lookup": 400,
+    "GET /events/socket": 426,
     "POST /webcalls": 412,
     "DELETE /calls/{id}": 412,
     "PUT /users/{id}/audio": 400,
@@ -50,6 +51,7 @@ REFUSED = {
     "GET /msdrs/{id}.html": 404,
     "GET /cdrs/{id}/diagnosis": 404,
     "GET /msdrs/{id}/diagnosis": 404,
+    "GET /registrations/{id}.trace": 404,
 }
 """What needs more than a record to succeed (a password, a phone, audio, a capture), and what it answers without."""
 

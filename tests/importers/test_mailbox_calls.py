@@ -82,3 +82,11 @@ def test_a_colleagues_call_is_found_by_whom_it_was_for(api: Api, tmp_path: Path)
     message(tmp_path / "default/103/INBOX", callerid="101")
     imported(api, tmp_path)
     assert linked(api) == [live_id]
+
+
+def test_a_colleagues_call_to_a_mailbox_by_a_number_of_its_own_is_found(api: Api, tmp_path: Path) -> None:
+    bob = api.bob.user_id
+    live_id = left(api, type="O", src="101", dst="203", user_id=bob, src_id=str(bob))
+    message(tmp_path / "default/103/INBOX", callerid="101")
+    imported(api, tmp_path)
+    assert linked(api) == [live_id]

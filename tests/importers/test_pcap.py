@@ -45,4 +45,5 @@ def test_a_damaged_capture_gives_what_came_before_the_damage(api: Api, tmp_path:
     nothing = tmp_path / "nothing.pcap"
     nothing.write_text("no capture " * 20)
     summary = run(api, "pcap", nothing)
-    assert (summary.warnings, summary.refused) == ([], [Refusal(str(nothing), "not a pcap or pcapng file, or damaged")])
+    reason = "not a pcap or pcapng file (unpack a compressed one first), or damaged"
+    assert (summary.warnings, summary.refused) == ([], [Refusal(str(nothing), reason)])

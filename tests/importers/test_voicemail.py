@@ -114,7 +114,6 @@ WRONG: dict[str, dict[str, Any]] = {
     "says no time": {"origtime": "soon"},
     "says no time ": {"origtime": "-1"},
     "says  no time": {"origtime": "9" * 400},
-    "no user has the extension ../../101": {"origmailbox": "../../101"},
     "is not as Asterisk writes it": {"x]\n[broken": "y\n= no key"},
 }
 
@@ -127,6 +126,20 @@ def test_what_an_envelope_lacks_is_told(api: Api, tmp_path: Path, reason: str) -
     (refusal,) = summary.refused
     assert " ".join(reason.split()) in refusal.reason
     assert summary.new == 1
+
+
+def test_a_mailbox_of_nobody_is_told(api: Api, tmp_path: Path) -> None:
+    message(tmp_path / "default/999/INBOX", origmailbox="../../101")
+    (refusal,) = imported(api, tmp_path).refused
+    assert "no user has the extension ../../101" in refusal.reason
+
+
+def test_a_message_for_two_mailboxes_is_in_both(api: Api, tmp_path: Path) -> None:
+    """`VoiceMail(103&104)`, or forwarded: the copy names the first mailbox."""
+    message(tmp_path / "default/103/INBOX")
+    message(tmp_path / "default/104/INBOX")
+    assert imported(api, tmp_path).new == 2
+    assert {each["extension_id"] for each in api.admin.listed("/voicemessages")} == {api.ann.user_id, api.bob.user_id}
 
 
 def test_links_lead_nowhere(api: Api, tmp_path: Path) -> None:

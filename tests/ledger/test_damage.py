@@ -3,17 +3,19 @@
 from collections import Counter
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ringback.calls import events
 from ringback.calls.events import Event
 from ringback.calls.ledger import Bounds, Call, Ledger, hops
+from ringback.calls.ledger.changes import MOST
 from tests.ledger.tables import BASE_US, CALLS, folded, read, told
 
 LOGS = [found for file in sorted(CALLS.glob("*.txt")) for found in read(file).streams.values()]
 logs = st.sampled_from(LOGS)
-usual = settings(deadline=None, max_examples=150)
+usual = settings(max_examples=150)
 
 
 def channels(found: Sequence[Event]) -> set[str]:
@@ -96,6 +98,72 @@ def test_anything_at_all(found: Sequence[Event], data: st.DataObject) -> None:
     check(wild, folded(wild))
 
 
+@pytest.mark.parametrize("name", sorted(file.stem for file in CALLS.glob("parked_*.txt")))
+def test_parking_is_told_a_moment_sooner_or_later(name: str) -> None:
+    """Asterisk tells it through a queue of its own, beside all that the channels do at that moment."""
+    found = read(CALLS / f"{name}.txt").best
+    (parked,) = (event for event in found if isinstance(event.fact, events.Parked))
+    others = [event for event in found if event is not parked]
+    near = [at for at, event in enumerate(others) if abs(event.at_us - parked.at_us) < 50_000]
+    for at in range(near[0], near[-1] + 2):
+        assert told(folded([*others[:at], parked, *others[at:]])) == told(folded(found)), others[at]
+
+
+def moved(found: Sequence[Event], at: int, to: int) -> list[Event]:
+    others = [*found[:at], *found[at + 1 :]]
+    return [*others[:to], found[at], *others[to:]]
+
+
+RECORDED = {
+    file.stem: streams["ami"] for file in sorted(CALLS.glob("*.txt")) if "ami" in (streams := read(file).streams)
+}
+AT_ONCE_US = 10_000
+TRANSFERS = {
+    name
+    for name, found in RECORDED.items()
+    if any(isinstance(event.fact, events.BlindTransferred | events.AttendedTransferred) for event in found)
+}
+
+
+@pytest.mark.parametrize("name", sorted(TRANSFERS))
+def test_a_transfer_is_told_a_moment_sooner_or_later(name: str) -> None:
+    """When it has been carried out, by a thread of its own: on a busy machine the next phone is dialled already, and the one who
+    sends has hung up."""
+    found = RECORDED[name]
+    expected = told(folded(found))
+    for at, sent in enumerate(found):
+        if isinstance(sent.fact, events.BlindTransferred | events.AttendedTransferred):
+            near = [to for to, event in enumerate(found) if abs(event.at_us - sent.at_us) < AT_ONCE_US]
+            for to in near:
+                if name == "attended_to_conference" and to == near[-1]:
+                    continue  # the call that was to be joined is over by then
+                assert told(folded(moved(found, at, to))) == expected, found[to]
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED))
+def test_what_two_channels_do_at_the_same_moment_comes_in_either_order(name: str) -> None:
+    found = RECORDED[name]
+    expected = told(folded(found))
+    for at, event in enumerate(found):
+        for to in range(at + 1, len(found)):
+            other = found[to]
+            if other.channel == event.channel or other.at_us - event.at_us > AT_ONCE_US or _leads(event, other):
+                break
+            assert told(folded(moved(found, at, to))) == expected, (event, other)
+
+
+def _leads(event: Event, other: Event) -> bool:
+    """One thread does both: who dials makes the channel, and who enters a bridge in another one's place takes that out."""
+    match event.fact, other.fact:
+        case events.ApplicationEntered(), events.Started():
+            return True
+        case events.Started(), events.Dialled(callee=callee):
+            return callee == event.channel
+        case events.BridgeLeft(bridge=bridge), events.BridgeEntered(bridge=entered):
+            return bridge == entered
+    return False
+
+
 @usual
 @given(logs, st.integers(0, 400))
 def test_a_restart_closes_what_is_up(found: Sequence[Event], at: int) -> None:
@@ -106,6 +174,14 @@ def test_a_restart_closes_what_is_up(found: Sequence[Event], at: int) -> None:
     check(torn, calls)
     assert (ledger.board.calls, ledger.board.linked, ledger.board.legs, ledger.board.names) == ({}, {}, {}, {})
     assert ledger.board.bridges == {}
+
+
+def test_a_restart_that_is_told_again_closes_nothing_that_began_since() -> None:
+    ledger, restarted = Ledger(), Event(BASE_US, "", "", "", events.Restarted())
+    assert ledger.take(restarted) == []
+    ledger.take(started("1", "1", 1.5))
+    assert ledger.take(restarted) == []
+    assert [call.id for call in ledger.take(restarted._replace(at_us=BASE_US + 2_000_000))] == ["1"]
 
 
 def test_nothing_is_left_of_calls_that_are_over() -> None:
@@ -168,7 +244,8 @@ def test_what_comes_after_the_end_begins_no_call() -> None:
 
 def test_those_whose_call_is_over_are_not_waited_for() -> None:
     """The PBX says that no channel of the call is left; of one the end was lost."""
-    found = [event for event in LOGS[0] if not isinstance(event.fact, events.HungUp | events.Ended)]
+    told_by_cel = read(CALLS / "answered_internal.txt").streams["cel"]
+    found = [event for event in told_by_cel if not isinstance(event.fact, events.HungUp | events.Ended)]
     ledger = Ledger()
     assert [call for event in found for call in ledger.take(event)] == []
     later = [started(f"new{at}", f"new{at}", 11 + at * 0.1 + found[-1].at_us / 1e6 - BASE_US / 1e6) for at in range(3)]
@@ -183,3 +260,46 @@ def test_times_are_not_the_order() -> None:
         backwards = [event._replace(at_us=BASE_US + 10**6 * (len(found) - at)) for at, event in enumerate(found)]
         for each in (flat, backwards):
             check(each, folded(each))
+
+
+def test_a_channel_that_turns_out_to_be_half_of_a_pair_goes_on_in_the_call_of_the_other_half() -> None:
+    """Its first event had no name, or another one."""
+    first, second = (
+        started(name, name, at)._replace(name=f"PJSIP/{name}-00000001") for at, name in enumerate(("1", "2"))
+    )
+    halves = [
+        first._replace(at_us=BASE_US + 2_500_000, name="Local/5@office-00000001;1", fact=events.Ringing()),
+        second._replace(at_us=BASE_US + 2_600_000, name="Local/5@office-00000001;2", fact=events.Answered()),
+    ]
+    ends = [
+        each._replace(at_us=BASE_US + 4_000_000 + at, fact=events.HungUp(16)) for at, each in enumerate((first, second))
+    ]
+    ledger = Ledger()
+    calls = [call for event in (first, second, *halves, *ends) for call in ledger.take(event)]
+    assert [list(call.legs) for call in calls] == [["1", "2"]]
+    assert ledger.close() == []
+
+
+def test_transfers_without_end_are_bounded() -> None:
+    ledger = Ledger()
+    begun = started("1", "1", 0.5)
+    ledger.take(begun)
+    for at in range(MOST + 100):
+        ledger.take(begun._replace(at_us=begun.at_us + 1 + at, fact=events.BlindTransferred(str(at))))
+        ledger.take(begun._replace(at_us=begun.at_us + 1 + at, fact=events.AttendedTransferred()))
+    assert len(ledger.board.calls["1"].senders) == MOST
+
+
+def test_of_channels_that_are_dialled_and_never_come_the_last_ones_are_waited_for() -> None:
+    ledger = Ledger()
+    begun = started("1", "1", 0.5)
+    ledger.take(begun)
+    for at in range(MOST + 1):
+        ledger.take(begun._replace(at_us=begun.at_us + 1 + at, fact=events.Dialled(f"never-{at}")))
+    ledger.take(begun._replace(at_us=begun.at_us + 2 * MOST, fact=events.Dialled("2")))
+    ledger.take(started("3", "1", 1))
+    ledger.take(started("2", "1", 2))
+    legs = ledger.board.legs
+    assert legs["2"].caller is legs["1"]
+    assert not legs["2"].is_doubtful
+    assert len(ledger.board.expected) == MOST - 1

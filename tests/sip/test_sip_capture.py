@@ -278,6 +278,30 @@ def test_sip_over_tcp_comes_back_message_by_message(ends: tuple[Endpoint, Endpoi
     assert report.skipped == {}
 
 
+@pytest.mark.parametrize("port", [80, 8088])
+@pytest.mark.parametrize("begins", [0, 1])
+def test_at_ports_of_the_web_sip_stands_in_a_websocket(port: int, begins: int) -> None:
+    """Wireshark would take it for HTTP that is malformed. `begins`: which side is heard first."""
+    ends = Endpoint("192.0.2.1", 50_000), Endpoint("192.0.2.2", port)
+    said = [b"INFO sip:b@h SIP/2.0\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size for size in (0, 9_000, 70_000)]
+    sent = [
+        Packet(AT_US + number, transport, ends[begins ^ number % 2], ends[1 ^ begins ^ number % 2], payload)
+        for number, (transport, payload) in enumerate(zip(("TCP", "WS", "TCP"), said, strict=True))
+    ]
+    file = b"".join(write(sent))
+    opening = b"".join(frame[40:] for frame in list(frames(file))[:5])
+    assert opening.startswith(b"GET / HTTP/1.1\r\n")
+    packets, report = opened(file)
+    assert packets == [each._replace(transport="WS") for each in sent]
+    assert report.skipped == {}
+
+
+def test_beside_the_port_of_sip_no_port_is_one_of_the_web() -> None:
+    info = b"INFO sip:b@h SIP/2.0\r\nContent-Length: 0\r\n\r\n"
+    sent = [Packet(AT_US, "TCP", A, Endpoint("192.0.2.2", 8080), info)]
+    assert opened(b"".join(write(sent)))[0] == sent
+
+
 def test_ip_within_ip() -> None:
     inner = ipv4(udp(b"hi"))
     outer = ipv4(inner)[:9] + b"\x04" + ipv4(inner)[10:]

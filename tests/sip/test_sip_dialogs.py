@@ -3,8 +3,8 @@
 import pytest
 
 from ringback.sip import causes
-from ringback.sip.dialog import MediaSession, Status
 from ringback.sip.dialogs import media_sessions
+from ringback.sip.dialogs.session import MediaSession, Status
 from ringback.sip.identities import party
 from ringback.sip.packet import Endpoint, Packet
 
@@ -49,6 +49,7 @@ def test_a_call() -> None:
         duration_s=60,
         messages=tuple(packets),
         rtcp=(),
+        ended_by="dst",
     )
 
 
@@ -312,6 +313,20 @@ def test_rtcp_belongs_to_the_session_whose_sdp_names_its_port() -> None:
         rtcp(75, ALICE_RTCP, ELSEWHERE),
     ]
     assert only([*others, *flow(ANSWERED + HANGUP), *mine]).rtcp == tuple(mine)
+
+
+def test_where_legs_share_an_address_reports_go_by_both_ends() -> None:
+    """Bob is a PBX that takes the media of both its legs at one port."""
+    first = ANSWERED + HANGUP
+    second = first.replace("bob ", "carol ").replace("alice", "bob")
+    bobs, carols = (Endpoint(PEOPLE[name].host, PEOPLE[name].port + 1) for name in ("bob", "carol"))
+    alices = [rtcp(10, ALICE_RTCP, bobs), rtcp(15, bobs, ALICE_RTCP)]
+    others = [rtcp(20, carols, bobs), rtcp(25, bobs, carols)]
+    anybodys = rtcp(30, ELSEWHERE, bobs)
+    direct = rtcp(35, ALICE_RTCP, carols)
+    legs = [*flow(first), *flow(second, "bob", "second")]
+    told = {each.call_id: each.rtcp for each in media_sessions([*legs, *alices, *others, anybodys, direct])}
+    assert told == {CALL_ID: (*alices, anybodys, direct), "second": (*others, anybodys, direct)}
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.sip.hep import LONGEST, Captured, Frames, HepError, read
+from ringback.sip.capture.hep import LONGEST, Captured, Frames, HepError, read
 from ringback.sip.packet import Endpoint, Packet
 
 SIP = b"OPTIONS sip:a@h SIP/2.0\r\nCall-ID: x\r\n\r\n"
@@ -94,6 +94,11 @@ def test_version_1_has_the_time_of_its_arrival() -> None:
         (b"\x01\x10\x02", "packet cut"),
         (b"\x02\xff\x02\x11" + bytes(40), "header damaged"),
         (hep3(V4, payload=b""), "payload missing"),
+        (
+            hep3(V4, chunk(6, bytes(16))).replace(b"\0\0\0\x04\0\n", b"\0\t\0\x04\0\n"),
+            "addresses missing",
+        ),  # of two versions
+        (hep3(V4, chunk(9, b"\xff" * 4), chunk(10, b"\xff" * 4)), "chunk damaged"),  # in no capture file
         (hep3(V4, chunk(7, b"\0")), "chunk damaged"),
         (hep3(V4, payload=chunk(16, b"no zlib")), "compressed payload damaged"),
     ],

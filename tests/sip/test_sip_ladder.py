@@ -1,5 +1,6 @@
 """A call as a ladder: who, which arrows, what they say; and the picture, which is text-proof XML whatever was sent."""
 
+import re
 import xml.etree.ElementTree as ET
 from itertools import pairwise
 
@@ -9,10 +10,10 @@ from hypothesis import strategies as st
 
 from ringback.sip import ladder as ladders
 from ringback.sip.ladder import HOLD, RESUME, Hold, Ladder, Outcome, ladder
-from ringback.sip.ladder_svg import sheets, svg
-from ringback.sip.markup import escaped, fitted, fitted_within, width
+from ringback.sip.ladder.markup import escaped, fitted, fitted_within, width
+from ringback.sip.ladder.participants import MOST, Participant
+from ringback.sip.ladder.svg import sheets, svg
 from ringback.sip.packet import Endpoint, Packet
-from ringback.sip.participants import MOST, Participant
 from tests.sip.sip_flows import START_US, flow
 from tests.sip.test_sip_trace import heard, receiver_report
 
@@ -38,10 +39,22 @@ def labels(drawing: Ladder) -> list[str]:
 
 
 def message(
-    start: str, *headers: str, src: Endpoint, dst: Endpoint, at: int = 0, call_id: str = "c", transport: str = "UDP"
+    start: str,
+    *headers: str,
+    src: Endpoint,
+    dst: Endpoint,
+    at: int = 0,
+    call_id: str = "c",
+    transport: str = "UDP",
+    parties: tuple[str, str] = ("1", "2"),
 ) -> Packet:
     request = start.partition(" ")[0] if not start.startswith("SIP") else "INVITE"
-    fixed = ("From: <sip:1@x>;tag=a", "To: <sip:2@x>", f"Call-ID: {call_id}", f"CSeq: 1 {request}")
+    fixed = (
+        f"From: <sip:{parties[0]}@x>;tag=a",
+        f"To: <sip:{parties[1]}@x>",
+        f"Call-ID: {call_id}",
+        f"CSeq: 1 {request}",
+    )
     via = () if any(each.startswith("Via") for each in headers) else ("Via: SIP/2.0/UDP x;branch=z9hG4bKx",)
     text = "\r\n".join((start, *via, *fixed, *headers)) + "\r\n\r\n"
     return Packet(START_US + at, transport, src, dst, text.encode("utf-8", "replace"))
@@ -109,6 +122,8 @@ def test_reports_between_two_messages_are_one_arrow_between_those_who_talk() -> 
     assert (told.source, told.target, told.label) == (0, 1, "RTCP, 5 packets")
     assert told.summary == "lost 3 · 25.0% at worst · jitter 17"
     assert drawing.left_out == 1
+    silent = Packet(START_US + 4_000_000, "UDP", phone, switch, receiver_report(0x22))
+    assert "no reception report" in [step.summary for step in ladder([*flow(TALK), silent]).steps]
 
 
 def test_a_proxy_is_not_named_after_those_behind_it() -> None:
@@ -119,6 +134,28 @@ def test_a_proxy_is_not_named_after_those_behind_it() -> None:
     found = ladder([asked, passed]).participants
     assert [(each.name, each.role) for each in found] == [("Phone", "caller 1"), ("Proxy", ""), ("2", "callee")]
     assert found[0].address == "[2001:db8::1]:5060"
+
+
+def test_a_phone_that_is_called_and_calls_is_no_b2bua() -> None:
+    """A transfer by phones, and a PBX between two of them."""
+    ends = {name: Endpoint(f"192.0.2.{n}", 5060) for n, name in enumerate(("ann", "pbx", "bob", "carol"), 1)}
+
+    def invite(call_id: str, src: str, dst: str, caller: str, callee: str) -> Packet:
+        parties = caller, callee
+        return message("INVITE sip:x SIP/2.0", src=ends[src], dst=ends[dst], call_id=call_id, parties=parties)
+
+    packets = [
+        invite("1", "ann", "pbx", "101", "102"),
+        invite("2", "pbx", "bob", "101", "102"),
+        invite("3", "bob", "carol", "102", "103"),
+    ]
+    found = ladder(packets).participants
+    assert [(each.name, each.role) for each in found] == [
+        ("101", "caller"),
+        ("B2BUA", ""),
+        ("102", "phone"),
+        ("103", "callee"),
+    ]
 
 
 def test_connections_of_one_agent_are_one_participant_and_two_phones_behind_one_nat_are_two() -> None:
@@ -195,6 +232,12 @@ def test_outcomes_differ_without_colour_too() -> None:
         kind = (step.get("class") or "").split()[1]
         drawn.add((shapes, next((rule.partition("{")[2] for rule in dash if rule.startswith(f".{kind} ")), "")))
     assert len(drawn) == len(Outcome)
+
+
+def test_rows_are_numbered_through_all_sheets() -> None:
+    drawing = ladder(flow("\n".join(f"{n} alice > bob INFO {n} to-tag" for n in range(100))))
+    drawn = re.findall(r'text-anchor="end">(\d+)<', "".join(sheets(drawing)))
+    assert [int(each) for each in drawn] == list(range(1, 101))
 
 
 def test_a_time_that_rounds_to_nothing_has_no_minus() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ringback.sip.order import causal, each_call
 from ringback.sip.packet import Endpoint, Packet
 
-from .sip_calls import START_US, Network, call, seen
+from .sip_calls import HOSTS, START_US, Network, call, seen
 
 CAPTURED_AT = [
     ["uac", "b2bua", "uas"],
@@ -105,6 +105,28 @@ def test_calls_by_themselves() -> None:
 
 
 STARTS = ("INVITE sip:b SIP/2.0", "SIP/2.0 200 OK", "SIP/2.0 180 R", "ACK sip:b SIP/2.0", "SIP/2.0 487 T", "BYE sip:b SIP/2.0", "CANCEL sip:b SIP/2.0")  # fmt: skip
+
+
+def _invite(call_id: str, src: str, dst: str, at_us: int, agent: int, hosts: tuple[str, str]) -> Packet:
+    ends = Endpoint(HOSTS[hosts[0]], 5060), Endpoint(HOSTS[hosts[1]], 5060)
+    via = f"Via: SIP/2.0/UDP {HOSTS[hosts[0]]};branch=z9hG4bK{call_id}"
+    lines = [f"INVITE {dst} SIP/2.0", via, f"From: <{src}>;tag={call_id}", f"To: <{dst}>", f"Call-ID: {call_id}"]
+    text = "\r\n".join([*lines, "CSeq: 1 INVITE", "Content-Length: 0", "", ""])
+    return Packet(START_US + at_us, "UDP", *ends, text.encode(), ((agent, START_US + at_us),))
+
+
+def test_a_b2bua_may_write_numbers_in_another_way() -> None:
+    """The two legs of a call have the same parties, as they have where legs are looked for."""
+    into, out_of = ("uac", "b2bua"), ("b2bua", "uas")
+    packets = [
+        _invite("in1", "sip:442079460123@x", "sip:4930111@x", 1_000_000, 1, into),
+        _invite("in2", "sip:442079460999@x", "sip:4930222@x", 1_100_000, 1, into),
+        _invite("out1", "sip:+44-20-7946-0123@y", "tel:+49(30)111", 0, 2, out_of),
+        _invite("out2", "sip:+44-20-7946-0999@y", "sip:+49.30.222;x=1@y", 100_000, 2, out_of),
+    ]
+    found = [message.call_id for _, message in causal(packets) if message is not None]
+    assert found.index("in1") < found.index("out1")
+    assert found.index("in2") < found.index("out2")
 
 
 def _hostile(dice: random.Random, size: int) -> list[Packet]:

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.sip import mos, rtcp_json, trace, voice_reports
-from ringback.sip.dialog import Dialog, MediaSession
+from ringback.sip import trace
 from ringback.sip.dialogs import media_sessions
+from ringback.sip.dialogs.dialog import Dialog
+from ringback.sip.dialogs.session import MediaSession
 from ringback.sip.ladder import Outcome, ladder
 from ringback.sip.message import scan
 from ringback.sip.packet import Endpoint, Packet
-from ringback.sip.quality import measured, quality
-from ringback.sip.reports import is_report, reports
-from ringback.sip.rtcp import VoiceMetrics
+from ringback.sip.quality import measured, mos, quality
+from ringback.sip.reports import is_report, reports, rtcp_json, voice_reports
+from ringback.sip.reports.rtcp import VoiceMetrics
 
 from .sip_flows import CALL_ID, PEOPLE, START_US, flow
 
@@ -300,6 +301,22 @@ def test_damaged_reports_raise_nothing(noise: bytes, place: int, whole: bytes) -
 )
 def test_the_e_model(codec: str, loss: float, delay_ms: float, r: float) -> None:
     assert mos.rating(codec, loss, delay_ms) == pytest.approx(r, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("codec", "loss", "tabled"),
+    [
+        ("G729", 0.02, 19),
+        ("G729", 0.08, 36),
+        ("G729", 0.16, 49),
+        ("G723", 0.16, 55),
+        ("GSM-EFR", 0.05, 33),
+        ("PCMA", 0.1, 25),
+    ],
+)
+def test_loss_costs_what_was_measured(codec: str, loss: float, tabled: float) -> None:
+    """G.113 appendix I of 1999, tables I.2 and I.3: the formula was fitted to what listeners had said."""
+    assert 93.2 - mos.rating(codec, loss, 0) == pytest.approx(tabled, abs=2.2)
 
 
 def test_mos_by_rating() -> None:

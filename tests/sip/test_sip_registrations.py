@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ringback.sip.packet import Endpoint, Packet
-from ringback.sip.registers import Attempt, is_register, sighting
 from ringback.sip.registrations import MOST_ATTEMPTS, Past, Phone, State, added, state
+from ringback.sip.registrations.registers import RegisterAttempt, is_register, sighting
 from tests.sip.sip_registers import REGISTRAR, START_US, Line, forwarded
 
 PHONE = Line()
@@ -22,8 +22,8 @@ LOGIN = """
 """
 
 
-def attempts(packets: Iterable[Packet], agent: int | None = None) -> dict[tuple[str, str], list[Attempt]]:
-    found: dict[tuple[str, str], list[Attempt]] = {}
+def attempts(packets: Iterable[Packet], agent: int | None = None) -> dict[tuple[str, str], list[RegisterAttempt]]:
+    found: dict[tuple[str, str], list[RegisterAttempt]] = {}
     for packet in packets:
         seen = sighting(packet, agent)
         assert seen is not None

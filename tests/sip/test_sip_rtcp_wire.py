@@ -5,8 +5,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ringback.sip import rtcp, rtcp_json
 from ringback.sip.packet import is_rtcp
+from ringback.sip.reports import rtcp, rtcp_json
 
 ASTERISK = {
     "ssrc": 365076633,

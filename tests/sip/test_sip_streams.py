@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ringback.sip.capture.streams import RST, SYN, Segment, Streams
 from ringback.sip.packet import Endpoint, Packet
-from ringback.sip.streams import RST, SYN, Segment, Streams
 
 A, B = Endpoint("192.0.2.1", 40_000), Endpoint("192.0.2.2", 5060)
 
@@ -26,8 +26,7 @@ def segments(data: bytes, size: int, first: int = 1_000) -> list[Segment]:
 def found(*given_: Segment, streams: Streams | None = None) -> list[Packet]:
     streams = Streams() if streams is None else streams
     packets = [packet for at_us, each in enumerate(given_) for packet in streams.add(at_us, each)]
-    streams.finish()
-    return packets
+    return [*packets, *streams.finish()]
 
 
 def payloads(*given_: Segment) -> list[bytes]:
@@ -38,6 +37,12 @@ def test_several_messages_in_one_segment_and_one_in_several() -> None:
     sent = [message(1), message(2, b"x" * 5000), message(3, b"\r\n\r\n")]
     assert payloads(*segments(b"".join(sent), 1460)) == sent
     assert payloads(*segments(b"".join(sent), 100_000)) == sent
+
+
+def test_a_long_message_may_come_byte_by_byte() -> None:
+    """Which copies no byte more than a few times: else this took minutes."""
+    sent = [message(1, b"x" * 400_000), message(2)]
+    assert payloads(*segments(b"".join(sent), 1)) == sent
 
 
 def test_a_message_has_the_time_and_the_ends_of_its_first_byte() -> None:
@@ -74,6 +79,17 @@ def test_a_gap_costs_its_message_and_no_other() -> None:
     missing = found(*parts, streams=streams)
     assert streams.lost == 1
     assert len(missing) > 1_990
+
+
+@pytest.mark.parametrize("then", [(), (Segment(A, B, 900, RST, b""),), (Segment(A, B, 900, SYN, b""),)])
+def test_what_comes_behind_a_gap_is_not_lost_where_the_connection_or_the_capture_ends(
+    then: tuple[Segment, ...],
+) -> None:
+    streams = Streams()
+    parts = [Segment(A, B, 100 * number, 16, message(number).ljust(100, b"\n")) for number in range(6)]
+    packets = found(*parts[:2], *parts[3:5], *then, streams=streams)
+    assert [packet.payload for packet in packets] == [message(number) for number in (0, 1, 3, 4)]
+    assert streams.lost == 1
 
 
 def test_a_capture_that_begins_within_a_message() -> None:

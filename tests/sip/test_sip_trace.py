@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from ringback.sip.order import causal
 from ringback.sip.packet import Endpoint, Packet
-from ringback.sip.rtcp import Report, ReportBlock, reports
+from ringback.sip.reports.rtcp import ReportBlock, RtcpReport, reports
 from ringback.sip.trace import text
 
 from .sip_flows import START_US, flow
@@ -74,7 +74,8 @@ def test_malformed_sip_is_shown_and_other_traffic_is_not() -> None:
     damaged = b"INVITE sip:b\xfcb SIP/2.0\r\nVia"
     told = list(text(Packet(START_US, "UDP", A, A, payload) for payload in [*others, damaged]))
     assert len(told) == 1
-    assert told[0].endswith("\nINVITE sip:büb SIP/2.0\r\nVia\n\n")
+    assert told[0].endswith(" malformed\nINVITE sip:büb SIP/2.0\r\nVia\n\n")
+    assert not any("malformed" in each for each in text(flow(CALL)))
     assert list(text([])) == []
 
 
@@ -99,11 +100,11 @@ def test_causal_order_loses_nothing(order: random.Random) -> None:
 def test_reports_of_a_compound_packet() -> None:
     block = ReportBlock(0x11, 0.5, 12, 99, 5, 0.5, 7)
     assert reports(sender_report(1, 7, heard(0x11, 128, 12, 99, 5, 32768)) + SDES + BYE) == [
-        Report("SR", 1, 7, 250, 40_000, (block,)),
-        Report("SDES", 1, text="alice@atl"),
-        Report("BYE", 1, text="gone\n"),
+        RtcpReport("SR", 1, 7, 250, 40_000, (block,)),
+        RtcpReport("SDES", 1, text="alice@atl"),
+        RtcpReport("BYE", 1, text="gone\n"),
     ]
-    assert reports(bytes.fromhex("80cf0001 00000009")) == [Report("XR", 9)]
+    assert reports(bytes.fromhex("80cf0001 00000009")) == [RtcpReport("XR", 9)]
 
 
 @given(st.binary(max_size=80), st.integers(0, 80))

@@ -1,8 +1,10 @@
 """Calls out of a table of a real MariaDB: run by `tools/checks/mariadb`."""
 
+import csv
 import os
 import tracemalloc
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import pymysql
 import pytest
 from tests.api import Api
 from tests.importers import cdr_table
-from tests.importers.master_csv import run, written
+from tests.importers.master_csv import run, shape, written
+from tests.test_asterisk_cel import SCENES, file, raw
 
 from ringback.errors import UsageError
-from ringback.importers import Options, Summary, asterisk_tables
+from ringback.importers import Options, Summary, asterisk_tables, cel_records
 from ringback.importers.catalogue import IMPORTERS
 from ringback.importers.importer import Unwatched
 
@@ -21,6 +24,17 @@ SOCKET = os.environ["RINGBACK_TEST_MARIADB"]
 URL = "mysql://reader:hu%40sh@127.0.0.1:33099/asteriskcdrdb"
 N = 2_500
 MANY = 50_000
+CEL = """
+    CREATE TABLE cel (
+        id int(11) NOT NULL AUTO_INCREMENT, eventtype varchar(30) NOT NULL, eventtime datetime{fraction} NOT NULL,
+        cid_name varchar(80) NOT NULL, cid_num varchar(80) NOT NULL, cid_ani varchar(80) NOT NULL, cid_rdnis varchar(80) NOT NULL,
+        cid_dnid varchar(80) NOT NULL, exten varchar(80) NOT NULL, context varchar(80) NOT NULL, channame varchar(80) NOT NULL,
+        appname varchar(80) NOT NULL, appdata varchar(80) NOT NULL, amaflags int(11) NOT NULL, accountcode varchar(20) NOT NULL,
+        uniqueid varchar(32) NOT NULL, linkedid varchar(32) NOT NULL, peer varchar(80) NOT NULL, userdeftype varchar(255) NOT NULL,
+        extra varchar(512) NOT NULL, PRIMARY KEY (id), KEY uniqueid_index (uniqueid), KEY linkedid_index (linkedid)
+    ) DEFAULT CHARSET=utf8mb4
+"""
+"""As FreePBX makes it in its database asteriskcdrdb, to the second; `fraction`: (6) is what others have."""
 
 
 @pytest.fixture(autouse=True)
@@ -41,8 +55,8 @@ def table() -> Iterator[Any]:
         yield cursor
 
 
-def fetched(api: Api, url: str = URL, **options: Any) -> Summary:
-    run_url = IMPORTERS["asterisk-cdr"].from_url
+def fetched(api: Api, url: str = URL, kind: str = "asterisk-cdr", **options: Any) -> Summary:
+    run_url = IMPORTERS[kind].from_url
     assert run_url is not None
     return run_url(api.services, api.acme, url, Options(**{"country": "GB", **options}), Unwatched())
 
@@ -99,3 +113,30 @@ def test_nothing_is_written_and_no_password_told(api: Api, table: Any) -> None:
             fetched(api, url)
         assert "hush" not in str(caught.value)
         assert "hu@sh" not in str(caught.value)
+
+
+def log(table: Any, fraction: str) -> None:
+    """The channel event log of all recorded calls as a table, in the time of UTC."""
+    table.execute(CEL.format(fraction=fraction))
+    names = [name for name in cel_records.SAMPLE if name in CEL]
+    lot = []
+    for cells in csv.reader(raw(*SCENES).decode().splitlines()):
+        given = dict(zip(cel_records.SAMPLE, cells, strict=True))
+        given["eventtime"] = datetime.fromtimestamp(float(given["eventtime"]), UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        lot.append([given[name] for name in names])
+    table.executemany(f"INSERT INTO cel ({', '.join(names)}) VALUES ({', '.join(['%s'] * len(names))})", lot)
+
+
+@pytest.mark.parametrize("fraction", ["(6)", ""], ids=["microseconds", "seconds"])
+def test_a_table_of_channel_events_becomes_whole_calls(api: Api, table: Any, tmp_path: Path, fraction: str) -> None:
+    """The same as out of the file: their tree, their parties, how each ended."""
+    log(table, fraction)
+    found = fetched(api, kind="asterisk-cel", time_zone="UTC")
+    again = fetched(api, f"{URL}?table=cel", kind="asterisk-cel", time_zone="UTC")
+    assert (found.refused, again.new, again.changed) == ([], 0, 0)
+    out_of_file = run(api, "asterisk-cel", file(tmp_path, raw(*SCENES)))
+    assert (out_of_file.new, out_of_file.known) == (0, found.new)
+    other = api.stranger.customer_id
+    assert run(api, "asterisk-cel", file(tmp_path, raw(*SCENES)), customer=other).new == found.new
+    if fraction:
+        assert shape(api, api.acme) == shape(api, other)

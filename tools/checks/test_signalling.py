@@ -18,7 +18,7 @@ from tests import dpkt_reader, lab_calls
 from tests.api import Answer, filter_text
 from tests.dpkt_reader import Read
 from tests.process import COMMAND, ROOT, Process, login
-from tests.test_pcap_round_trip import CALLS, call
+from tests.test_pcap_round_trip import CALLS, ENDS, call
 
 from ringback.settings import Settings
 from ringback.sip import capture
@@ -120,4 +120,16 @@ def test_tshark_reads_what_was_written(one: tuple[str, str, int], tmp_path: Path
     file = tmp_path / "call.pcap"
     file.write_bytes(b"".join(capture.write(packets)))
     assert tshark_reader.messages(file) == [Read(*each[:5]) for each in packets]
+    assert tshark_reader.complaints(file) == ""
+
+
+@pytest.mark.parametrize("port", [80, 8080, 8088])
+@pytest.mark.parametrize("ballast", [0, 9_000, 60_000])
+def test_tshark_sees_sip_at_ports_of_the_web(port: int, ballast: int, tmp_path: Path) -> None:
+    """Where phones in browsers connect to, as an agent reports it that knows of TCP only."""
+    web = {end: end._replace(port=port if end.port == 5061 else 50_000) for end in ENDS["IPv4"]}
+    packets = [each._replace(src=web[each.src], dst=web[each.dst]) for each in call("TCP", "IPv4", ballast)]
+    file = tmp_path / "call.pcap"
+    file.write_bytes(b"".join(capture.write(packets)))
+    assert tshark_reader.protocols(file).count("sip") == len(packets)
     assert tshark_reader.complaints(file) == ""

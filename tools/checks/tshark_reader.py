@@ -18,6 +18,14 @@ def complaints(*files: Path) -> str:
     ).stdout
 
 
+def protocols(file: Path) -> list[str]:
+    """Of all frames, one after the other."""
+    tshark = shutil.which("tshark") or "tshark"
+    fields = ("-T", "fields", "-e", "frame.protocols")
+    said = subprocess.run([tshark, "-2", "-n", "-r", file, *fields], capture_output=True, text=True, check=True)
+    return said.stdout.replace(":", "\n").split()
+
+
 def messages(file: Path) -> list[Read]:
     """Datagrams as tshark puts their fragments together, and the SIP messages of the TCP streams."""
     return list(_messages(file))

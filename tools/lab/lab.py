@@ -16,7 +16,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 LAB = Path(os.environ.get("SIP_LAB", "/var/cache/ringback-lab"))
-ROOT = LAB / "root"
+ROOT = Path(os.environ.get("SIP_LAB_ROOT", LAB / "root"))
 ASTERISK, KAMAILIO, KAMAILIO_6 = "192.0.2.10", "192.0.2.20", "2001:db8::20"
 PATIENCE_S = 20.0
 
@@ -238,9 +238,9 @@ def listeners() -> str:
     return subprocess.run(["ss", "-Hlntu"], capture_output=True, text=True, check=True).stdout
 
 
-def until(happened: Callable[[], bool], what: str) -> None:
-    give_up = time.monotonic() + PATIENCE_S
+def until(happened: Callable[[], bool], what: str, patience_s: float = PATIENCE_S) -> None:
+    give_up = time.monotonic() + patience_s
     while not happened():
         if time.monotonic() > give_up:
-            raise TimeoutError(f"not within {PATIENCE_S:.0f} s: {what}")
+            raise TimeoutError(f"not within {patience_s:.0f} s: {what}")
         time.sleep(0.1)

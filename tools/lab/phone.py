@@ -88,6 +88,8 @@ class Phone(pj.Account):
         super().__init__()
         self.settings = settings
         self.legs: list[Leg] = []
+        self.voices: list[pj.ToneGenerator] = []
+        self.ears: list[pj.AudioMediaRecorder] = []
         self.meets: tuple[int | None, float] = (200, 0.5)
         self.due: list[tuple[float, Callable[[], object]]] = []
 
@@ -141,6 +143,26 @@ class Phone(pj.Account):
         options = pj.CallOpParam(True)
         options.opt.flag = pj.PJSUA_CALL_REINIT_MEDIA
         self.legs[leg].reinvite(options)
+
+    def do_tone(self, leg: int, hz: int) -> None:
+        """The party of this call hears a tone from now on."""
+        sound, voice = pj.ToneDesc(), pj.ToneGenerator()
+        sound.freq1, sound.on_msec, sound.off_msec = hz, 1_000, 0
+        voice.createToneGenerator(8_000, 1)
+        voice.play(pj.ToneDescVector([sound]), True)
+        voice.startTransmit(self.legs[leg].getAudioMedia(-1))
+        self.voices.append(voice)
+
+    def do_hear(self, leg: int, path: str) -> None:
+        """What the party of this call says goes into a WAV from now on."""
+        ear = pj.AudioMediaRecorder()
+        ear.createRecorder(path)
+        self.legs[leg].getAudioMedia(-1).startTransmit(ear)
+        self.ears.append(ear)
+
+    def do_heard(self) -> None:
+        """The files are complete."""
+        self.ears.clear()
 
     def do_refer(self, leg: int, uri: str) -> None:
         self.legs[leg].xfer(uri, pj.CallOpParam(True))

@@ -22,7 +22,7 @@ To: <sip:[service]@[remote_ip]>[peer_tag_param]
 Call-ID: [call_id]
 Max-Forwards: 70
 """
-_SDP = """Content-Type: application/sdp
+SDP = """Content-Type: application/sdp
 Content-Length: [len]
 
 v=0
@@ -73,6 +73,18 @@ _ECHOED = """[last_Via:]
 [last_Call-ID:]
 [last_CSeq:]
 """
+IS_HUNG_UP = """<recv request="BYE"/>
+<send><![CDATA[
+SIP/2.0 200 OK
+[last_Via:]
+[last_From:]
+[last_To:]
+[last_Call-ID:]
+[last_CSeq:]
+Content-Length: 0
+
+]]></send>
+"""
 _CALLEE = """<?xml version="1.0" encoding="UTF-8"?>
 <scenario name="callee">
 <recv request="INVITE"/>
@@ -93,18 +105,7 @@ X-Ballast: {ballast}
 {sdp}
 ]]></send>
 <recv request="ACK"/>
-<recv request="BYE"/>
-<send><![CDATA[
-SIP/2.0 200 OK
-[last_Via:]
-[last_From:]
-[last_To:]
-[last_Call-ID:]
-[last_CSeq:]
-Content-Length: 0
-
-]]></send>
-</scenario>
+{end}</scenario>
 """
 
 
@@ -128,9 +129,14 @@ def written(ip: str) -> str:
     return f"[{ip}]" if ":" in ip else ip
 
 
+def answering(sdp: str) -> str:
+    """The scenario of who rings, answers and is hung up."""
+    return _CALLEE.format(echoed=_ECHOED, sdp=sdp, ballast="", end=IS_HUNG_UP)
+
+
 def _write(name: str, scenario: str, ip: str, ballast: int) -> None:
-    sdp = _SDP.format(ip=ip, version=6 if ":" in ip else 4)
-    text = scenario.format(head=_HEAD, echoed=_ECHOED, sdp=sdp, ballast="x" * ballast)
+    sdp = SDP.format(ip=ip, version=6 if ":" in ip else 4)
+    text = scenario.format(head=_HEAD, echoed=_ECHOED, sdp=sdp, ballast="x" * ballast, end=IS_HUNG_UP)
     (ROOT / f"tmp/{name}.xml").write_text(text)
 
 

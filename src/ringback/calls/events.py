@@ -129,41 +129,8 @@ class Described(NamedTuple):
     call_id: str = ""
 
 
-class QueueJoined(NamedTuple):
-    queue: str
-
-
-class QueueMemberMissed(NamedTuple):
-    """A member that was rung for `rang_s` seconds has not answered."""
-
-    queue: str
-    member: str
-    rang_s: int
-
-
-class QueueMemberConnected(NamedTuple):
-    """`waited_s`: since the caller joined; `callee`: the id of the member's channel."""
-
-    queue: str
-    member: str
-    callee: str
-    waited_s: int
-
-
-class QueueLeft(NamedTuple):
-    """`abandoned`: the caller hung up."""
-
-    queue: str
-    waited_s: int
-    abandoned: bool
-
-
-class RecordingStarted(NamedTuple):
-    file: str
-
-
-class RecordingEnded(NamedTuple):
-    file: str
+class PartyHungUp(NamedTuple):
+    """The channel's own party hangs up, not the PBX or the other one; the end of the channel is told by itself."""
 
 
 class HungUp(NamedTuple):
@@ -177,6 +144,10 @@ class HungUp(NamedTuple):
 
 class Ended(NamedTuple):
     """The channel is gone."""
+
+
+class Unheard(NamedTuple):
+    """Something that happened to the channel was not heard; what is told next was found to be so."""
 
 
 class CallEnded(NamedTuple):
@@ -206,14 +177,10 @@ Fact = (
     | PickedUp
     | Forwarded
     | Described
-    | QueueJoined
-    | QueueMemberMissed
-    | QueueMemberConnected
-    | QueueLeft
-    | RecordingStarted
-    | RecordingEnded
+    | PartyHungUp
     | HungUp
     | Ended
+    | Unheard
     | CallEnded
     | Restarted
 )

@@ -110,6 +110,11 @@ def country_of(number: str) -> str | None:
         return None
     region = phonenumbers.region_code_for_number(parsed)
     region = region or phonenumbers.region_code_for_country_code(parsed.country_code or 0)
+    return _country(region)
+
+
+def _country(region: str | None) -> str | None:
+    """A region of phonenumbers; None for networks without a country, `001`, and what nobody knows, `ZZ`."""
     return region if region and region.isalpha() and region != "ZZ" else None
 
 
@@ -117,6 +122,87 @@ def is_dialled_in(number: str, country: str) -> bool:
     """Whether E.164 digits are of the same numbering plan as the country (alpha-2): there its national form is dialled."""
     plan, home = _plan(country), country_of(number)
     return plan is not None and home is not None and (other := _plan(home)) is not None and other.code == plan.code
+
+
+class Line(NamedTuple):
+    """`kind`: fixed, mobile, fixed_or_mobile, voip, premium, shared_cost, toll_free, personal, pager, company, voicemail, unknown.
+    `country` is None for networks without one (+800, satellites)."""
+
+    country: str | None
+    kind: str
+
+
+def line_of(number: str) -> Line | None:
+    """What sort of line E.164 digits are; None for what nobody can have, short and emergency numbers among it."""
+    import phonenumbers
+
+    parsed = _parsed(f"+{number}", None) if _within(number, _SHORTEST) else None
+    if parsed is None or not phonenumbers.is_valid_number(parsed):
+        return None
+    kind = _KINDS.get(phonenumbers.number_type(parsed), "unknown")
+    return Line(_country(phonenumbers.region_code_for_number(parsed)), kind)
+
+
+_KINDS = {
+    0: "fixed",
+    1: "mobile",
+    2: "fixed_or_mobile",
+    3: "toll_free",
+    4: "premium",
+    5: "shared_cost",
+    6: "voip",
+    7: "personal",
+    8: "pager",
+    9: "company",
+    10: "voicemail",
+}
+"""By phonenumbers' `PhoneNumberType`."""
+
+
+_EMERGENCY = ("000", "110", "112", "119", "911", "999")
+
+
+def is_emergency(text: str, country: str) -> bool:
+    """Whether who dials that in the country may reach an emergency service; where the country is unknown, in any of the great ones."""
+    from phonenumbers import shortnumberinfo
+
+    bare = "".join(filter(str.isdecimal, text))[:_LONGEST]
+    if not has_numbers(country):
+        return bare.startswith(_EMERGENCY)
+    return bool(bare) and shortnumberinfo.connects_to_emergency_number(bare, country)
+
+
+def dialled_from(number: str, country: str | None) -> str:
+    """E.164 digits as somebody in the country (alpha-2) dials them, digits only; where that is unknown they stay as they are."""
+    import phonenumbers
+
+    parsed = _parsed(f"+{number}", None)
+    if parsed is None or country is None or not has_numbers(country):
+        return number
+    text = phonenumbers.format_out_of_country_calling_number(parsed, country)
+    bare = "".join(filter(str.isdecimal, text))
+    return number if text.startswith("+") or not bare else bare
+
+
+def one_spelling(number: str) -> str:
+    """E.164 digits, as every other spelling of the same phone is told: +44 0 7400 123456 and +54 11 15 2345 6789 are heard with
+    what is only dialled inside the country, which an attacker may add, more than once, and leave out. What is no number stays."""
+    import phonenumbers
+
+    for _ in range(_LONGEST):
+        parsed, before = _parsed(f"+{number}", None), number
+        if parsed is not None:
+            number = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
+        if number == before:
+            break
+    return number
+
+
+def calling_code(country: str) -> str:
+    """`44` of GB; `0` where there is none."""
+    import phonenumbers
+
+    return str(phonenumbers.country_code_for_region(country))
 
 
 def has_numbers(country: str) -> bool:

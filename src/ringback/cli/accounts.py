@@ -15,7 +15,7 @@ from ringback.identity import second_factor, tokens
 from ringback.identity.accounts import set_password
 from ringback.identity.passwords import hash_password
 from ringback.jobs import delete_customer as deletion
-from ringback.record import time_text
+from ringback.record import is_extension, time_text
 from ringback.rest.access import Role
 from ringback.services import Services
 from ringback.store import accounts, audit
@@ -121,6 +121,8 @@ def create_user(
     """
     if not re.fullmatch(r"[^@\s]+@[^@\s]+", email):
         raise UsageError(f"{email!r} is no e-mail address.")
+    if ext is not None and not is_extension(ext):
+        raise UsageError(f"{ext!r} is no extension: 1 to 20 digits, * and #.")
     password = passwords.made()
     password_hash = hash_password(password)
     with console.opened(config) as services:

@@ -10,7 +10,7 @@ from ringback import doctor as checks
 from ringback import settings
 from ringback.cli import console
 from ringback.cli.backups import verify_installation
-from ringback.cli.connecting import asterisk
+from ringback.cli.connecting import asterisk, freeswitch
 from ringback.cli.console import Config
 from ringback.connectors import settings as connectors
 from ringback.doctor import Finding, Level
@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     doctors.callback(invoke_without_command=True, no_args_is_help=False)(doctor)
     doctors.command("verify")(verify_installation)
     doctors.command("asterisk")(asterisk)
+    doctors.command("freeswitch")(freeswitch)
     app.add_typer(doctors, name="doctor")
     app.command("config")(config_)
     app.command("routes")(routes)
@@ -63,6 +64,7 @@ def _findings(found: Settings) -> Iterator[Finding]:
         services = open_services(found)
         yield from checks.of_jobs(services)
         yield from checks.of_audio_inbox(services)
+        yield from checks.of_callbacks(services)
         yield from checks.of_counters(services)
         yield from checks.of_kept(services)
         yield from checks.of_blobs(services)

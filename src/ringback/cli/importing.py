@@ -12,6 +12,8 @@ from ringback.cli import console, places
 from ringback.cli.console import Config
 from ringback.cli.owners import owner
 from ringback.cli.steps import Bar
+from ringback.connectors.dialling import Share
+from ringback.connectors.settings import MARKED, Connector
 from ringback.errors import UsageError
 from ringback.importers import Importer, Options, Summary, refusals
 from ringback.importers.catalogue import IMPORTERS
@@ -49,6 +51,10 @@ def run(
     refused: Annotated[
         Path | None, typer.Option("--refused", metavar="FILE", help="Write all that is refused to this new file.")
     ] = None,
+    connector: Annotated[
+        str | None,
+        typer.Option("--connector", metavar="NAME", help="The PBX that it is of, where several are connected."),
+    ] = None,
     config: Config = None,
 ) -> None:
     """Import a file or a folder. It can be done again, also after a crash: what is there already is not stored twice.
@@ -64,11 +70,27 @@ def run(
     prefix, names = _prefix(outside_prefix), _names(columns)
     with console.opened(config) as services, _told(refused) as told:
         whose, its_country = owner(services, customer_id)
-        options = Options(zone, named or its_country, prefix, names, told)
+        pbx = _pbx(services, importer, whose, connector)
+        mark = pbx.mark if pbx is not None else ""
+        share = Share(pbx, whose) if pbx is not None and not pbx.is_alone(whose) else None
+        options = Options(zone, named or its_country, prefix, names, told, mark, share)
         summary = _started(importer, path, services, whose, options)
     _print(summary)
     if summary.refused_in_all:
         raise typer.Exit(1)
+
+
+def _pbx(services: Services, importer: Importer, customer_id: int, name: str | None) -> Connector | None:
+    """The PBX whose log it is, where that is connected. Of several somebody has to say which one it is."""
+    there = {each.name: each for each in services.settings.connectors if customer_id in each.customers()}
+    if name is not None:
+        if name not in there:
+            raise UsageError(f"There is no [connectors.{name}] of customer {customer_id} in the configuration.")
+        return there[name]
+    if importer.is_marked and any(each.mark for each in there.values()):
+        raise UsageError(f"Several PBXs are connected: say whose it is, --connector {' or '.join(there)}.")
+    own = [each for each in there.values() if each.kind == MARKED]
+    return own[0] if importer.is_marked and len(own) == 1 else None
 
 
 def _started(importer: Importer, path: str, services: Services, customer_id: int, options: Options) -> Summary:

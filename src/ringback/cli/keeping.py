@@ -71,7 +71,9 @@ def _thinned(services: Services, customer_id: int, status: Status) -> bool | Non
 
 
 def _told(gone: Mapping[str, int]) -> str:
-    return ", ".join(f"{n} {name}" for name, n in gone.items()) + " deleted" if gone else "nothing was too old"
+    if not gone:
+        return "nothing was too old or too much"
+    return ", ".join(f"{n} {name}" for name, n in gone.items()) + " deleted"
 
 
 class _Steps:

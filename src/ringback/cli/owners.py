@@ -18,7 +18,7 @@ def owner(services: Services, customer_id: int | None) -> tuple[int, str | None]
     if customer_id is None and len(there) == 1:
         return next(iter(there.items()))
     if customer_id is None and not there:
-        raise UsageError("There is no customer yet: make one with `ringback customer create`.")
+        raise UsageError('There is no customer yet: make one with `ringback customer create "Acme Ltd" --country GB`.')
     if customer_id is None:
         raise UsageError(f"There are {len(there)} customers: say which with --customer ID (`ringback customer list`).")
     if customer_id not in there:

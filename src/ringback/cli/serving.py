@@ -16,6 +16,7 @@ from ringback import first_login, logs, server, settings
 from ringback.cli import console, passwords
 from ringback.cli.console import Config
 from ringback.cli.steps import Bar
+from ringback.errors import UsageError
 from ringback.identity import tokens
 from ringback.opening import open_services
 from ringback.services import Services
@@ -44,8 +45,14 @@ def serve(config: Config = None, host: Host = None, port: Port = None) -> None:
     """
     found = console.configured(config, host=host, port=port)
     with _listening(found) as (services, listener):
-        _first_login(services, server.url_of(listener))
-        server.serve(composition.build(services), listener)
+        password = _first_login(services)
+        try:
+            app = composition.build(services)
+        except UsageError:
+            _tell(password, "The server does not start yet, but the database has been made, with this login")
+            raise
+        _tell(password, "The database is new. Log in with this", server.url_of(listener))
+        server.serve(app, listener)
 
 
 def demo(
@@ -99,16 +106,19 @@ def _listening(found: Settings) -> Iterator[tuple[Services, socket]]:
             services.database.close()
 
 
-def _first_login(services: Services, url: str) -> None:
+def _first_login(services: Services) -> str | None:
+    """The password; None where there was one before."""
     password = passwords.made()
     named = {"customer": "My company", "cc": "GB", "currency_iso": "GBP", "email": first_login.EMAIL}
-    if first_login.create(services, password=password, **named) is not None:
-        console.out.print(
-            "The database is new. Log in with this; the password is not shown again:\n\n"
-            f"  email     {first_login.EMAIL}\n  password  {password}\n"
-            f"  API       {url}{BASE_PATHS[0]}\n  guide     {url}/docs\n",
-            markup=False,
-        )
+    return password if first_login.create(services, password=password, **named) is not None else None
+
+
+def _tell(password: str | None, what: str, url: str = "") -> None:
+    if password is None:
+        return
+    login = f"  email     {first_login.EMAIL}\n  password  {password}\n"
+    there = f"  API       {url}{BASE_PATHS[0]}\n  guide     {url}/docs\n" if url else ""
+    console.out.print(f"{what}; the password is not shown again:\n\n{login}{there}", markup=False)
 
 
 def _demo_credentials(services: Services, path: Path, url: str) -> dict[str, str]:

@@ -9,7 +9,6 @@ from typing import NamedTuple
 from ringback.errors import Unavailable, UsageError
 
 RECEIVE_BUFFER = 8 << 20  # the system gives as much of it as net.core.rmem_max allows
-_BACKLOG = 128
 _ADDRESS = re.compile(r"(?:(udp|tcp|tls)://)?(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:/\s]+)):(\d{1,5})")
 
 

@@ -1,5 +1,6 @@
 """The HEP collector: sockets, listener, queue and writer as one thing that starts and stops."""
 
+import difflib
 import gc
 import ssl
 import threading
@@ -16,13 +17,16 @@ from ringback.errors import UsageError
 from ringback.metrics import Metrics
 from ringback.services import Services
 from ringback.settings import Settings
-from ringback.store.database import Db
+from ringback.store import accounts
 
 log = structlog.get_logger()
 
 TOLD_S = 60.0
-GARBAGE = 20_000, 50, 50
+GARBAGE = 100_000, 50, 50
 """When to look for garbage that refers to itself: seldom, for there is hardly any, and each look goes through all calls."""
+
+METHODS = "INVITE ACK BYE CANCEL OPTIONS REGISTER PRACK SUBSCRIBE NOTIFY PUBLISH INFO REFER MESSAGE UPDATE".split()  # noqa: SIM905
+"""The registered ones (IANA, SIP parameters)."""
 
 
 class Collector:
@@ -31,14 +35,13 @@ class Collector:
     def __init__(self, services: Services) -> None:
         settings = services.settings
         admitted = _sources(services)
-        tls = _tls(settings)
+        tls, left_out = _tls(settings), _methods(settings.hep_leave_out)
         self.counts, self.queue = Counts(), Queue()
         self._intake = Intake(Gate(admitted), self.queue, self.counts, masks=settings.masks_sip())
         self.sockets = bound(settings.hep_listen)
         if tls is None and any(each.transport == "TLS" for each in self.sockets):
             _close(self.sockets)
             raise UsageError("hep_listen has a tls:// address: set hep_tls_certificate and hep_tls_key.")
-        left_out = [each.strip().upper() for each in settings.hep_leave_out.split(",") if each.strip()]
         self._listener = Listener(self.sockets, self._intake, tls)
         self._writer = Writer(services, self.queue, self.counts, left_out, [each.customer_id for each in admitted])
         self._stopping = threading.Event()
@@ -88,14 +91,14 @@ class Collector:
             since = {name: n - before.get(name, 0) for name, n in now.items() if n != before.get(name, 0)}
             before = now
             if since:
-                lost = any(name.startswith("dropped") for name in since)
+                lost = any(name.startswith(("dropped", "refused")) for name in since)
                 (log.warning if lost else log.info)("captured signalling", **since)
 
     def _summed(self) -> dict[str, int]:
         counts = self.counts
         return {
             "received": sum(counts.received.values()),
-            "refused": sum(counts.refused.values()),
+            **{f"refused_{reason}": n for reason, n in dict(counts.refused).items()},  # it may grow meanwhile
             **self._outcomes(),
         }
 
@@ -104,21 +107,28 @@ def _sources(services: Services) -> Sequence[Source]:
     found = sources(services.settings.hep_sources)
     if not found:
         raise UsageError("hep_listen needs hep_sources: who may send, and for which customer (docs/signalling.md).")
-    there = services.database.read(_customers)
+    there = services.database.read(accounts.customers)
     for each in found:
         if each.customer_id not in there:
             raise UsageError(f"hep_sources: there is no customer {each.customer_id}.")
     return found
 
 
-def _customers(db: Db) -> set[int]:
-    return {row[0] for row in db.all("SELECT id FROM customers WHERE deleted_at IS NULL")}
+def _methods(text: str) -> list[str]:
+    found = [each.strip().upper() for each in text.split(",") if each.strip()]
+    for each in found:
+        if each not in METHODS:
+            near = difflib.get_close_matches(each, METHODS, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise UsageError(f"hep_leave_out: {each[:40]} is no method of SIP.{hint}")
+    return found
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
     if not settings.hep_tls_certificate:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.num_tickets = 0  # one that an agent has not read when it closes makes its system reset what it had sent
     try:
         context.load_cert_chain(settings.hep_tls_certificate, settings.hep_tls_key or None)
     except (OSError, ssl.SSLError) as error:

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import structlog
 
 from ringback.collect.sources import Gate, Refused
-from ringback.sip import hep
-from ringback.sip.hep import Captured, HepError
+from ringback.sip.capture import hep
+from ringback.sip.capture.hep import Captured, HepError
 from ringback.sip.masking import without_secrets
 
 log = structlog.get_logger()

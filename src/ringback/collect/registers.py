@@ -7,8 +7,8 @@ import structlog
 from ringback.collect.parts import in_parts, told
 from ringback.errors import TooSlow, Unavailable
 from ringback.services import Services
-from ringback.sip import hep
-from ringback.sip.registers import is_register
+from ringback.sip.capture import hep
+from ringback.sip.registrations.registers import is_register
 from ringback.store import registrations
 from ringback.store.database import persistently
 from ringback.store.registrations import Seen

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 
 from ringback.errors import UsageError
-from ringback.sip.hep import Captured
+from ringback.sip.capture.hep import Captured
 
 UNKNOWN, WRONG_KEY = "unknown sender", "wrong key"
 _REMEMBERED = 10_000

@@ -27,10 +27,11 @@ class Origin(NamedTuple):
 
 
 class Named(NamedTuple):
-    """A hop has this live id from now on. `key`: of the hop."""
+    """A hop has this live id from now on. `key`: of the hop. `customer_id`: who has ordered it; None for what nobody has."""
 
     key: str
     live_id: int
+    customer_id: int | None = None
 
 
 class Stored(NamedTuple):
@@ -51,13 +52,19 @@ class Journal:
         self._compacted_bytes = 0
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._bytes = os.fstat(self._file).st_size
-        if self._bytes and path.read_bytes()[-1:] != b"\n":
-            os.write(self._file, b"\n")  # what was being written as the process ended stays alone
+        self._is_torn = bool(self._bytes) and _last_byte(path) != b"\n"
 
     def add(self, entries: Iterable[Entry]) -> None:
+        """OSError where the disk is full: some of them are there then, and the last one is maybe torn."""
         data = b"".join(_line(each) for each in entries)
-        os.write(self._file, data)
-        self._bytes += len(data)
+        if self._is_torn:
+            data = b"\n" + data  # what was being written as the process ended, or the disk was full, stays alone
+        self._is_torn = True
+        while data:
+            written = os.write(self._file, data)
+            self._bytes += written
+            data = data[written:]
+        self._is_torn = False
 
     def touch(self) -> None:
         """Notes that nothing was missed until now."""
@@ -89,13 +96,22 @@ class Journal:
             for entry in self.entries():
                 if wanted(entry):
                     file.write(_line(entry))
+        fresh = os.open(part, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)  # OSError: the old one goes on
         part.replace(self._path)
         os.close(self._file)
-        self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        self._file = fresh
         self._bytes = self._compacted_bytes = os.fstat(self._file).st_size
+        self._is_torn = False
 
     def close(self) -> None:
         os.close(self._file)
+
+
+def _last_byte(path: Path) -> bytes:
+    """Of a file that is not empty."""
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read()
 
 
 def _line(entry: Entry) -> bytes:

@@ -48,7 +48,7 @@ DDIS = (
     ("442079460104", "104"),
     ("442079460105", "105"),
     ("442079460110", "Queue"),
-    ("442079460120", "Shop"),
+    ("442079460120", "101"),
 )
 
 ONLINE, OFFLINE = "Call me now", "Leave your number"
@@ -113,11 +113,13 @@ def _website(operator: Operator) -> None:
     buttons = operator.once("/callmeback/buttons", "name", button)
     widget = {
         "name": "Web shop",
-        "ddi_e164": "442079460120",
+        "ddi_e164": "442079460110",
         "button_id": buttons["Green button"],
-        "allowed_domains": ["shop.harbour-bicycles.example"],
+        "allowed_domains": ["shop.harbour-bicycles.example", "localhost"],
         "allowed_countries": ["GB", "DE", "US"],
+        "chat_enabled": True,
         "title": "Shall we call you?",
         "privacy_policy_url": "https://shop.harbour-bicycles.example/privacy",
     }
     operator.once("/callmeback/settings", "name", widget)
+    operator.once("/callmeback/donotcall", "number", {"number": "442079460990", "note": "Asked us never to call"})

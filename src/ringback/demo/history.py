@@ -86,20 +86,32 @@ def _chats(db: Db, customer_id: int, users: Mapping[str, int], now: int) -> None
         "website_id": website_id,
         "state": "ENDED",
     }
-    (chat_id,) = messages.add_chats(db, customer_id, [chat])
+    left = {
+        **visitor,
+        "visitor_name": "Tom",
+        "visitor_email": "tom@cyclist.example",
+        "visitor_page": "https://shop.harbour-bicycles.example/workshop",
+        "created_at": began - HOUR,
+        "website_id": website_id,
+        "state": "OFFLINE",
+    }
+    left_id, chat_id = messages.add_chats(db, customer_id, [left, chat])
     alice = (str(users["101"]), "Alice Novak")
-    priya = (messages.OUTSIDE, "Priya")
+    priya, tom = (messages.OUTSIDE, "Priya"), (messages.OUTSIDE, "Tom")
     bob = (str(users["102"]), "Bob Okafor")
     said = (
         _message(chat_id, priya, alice, "Do you have the touring bicycle in green?", began + 20),
         _message(chat_id, alice, priya, "From next week on. Shall I put one aside for you?", began + 65),
         _message(chat_id, priya, alice, "Yes please!", began + 90),
+        _message(left_id, tom, (None, None), "Nobody there? Please write when my wheel is true again.", began - HOUR),
         _message(None, alice, bob, "Can you order two green frames?", began + 400),
     )
     messages.add_chatmsgs(db, customer_id, said)
 
 
-def _message(chat_id: int | None, by: tuple[str, str], to: tuple[str, str], text: str, at: int) -> dict[str, Any]:
+def _message(
+    chat_id: int | None, by: tuple[str, str], to: tuple[str, str] | tuple[None, None], text: str, at: int
+) -> dict[str, Any]:
     parties = {"from_id": by[0], "from_name": by[1], "to_id": to[0], "to_name": to[1]}
     return {"chat_id": chat_id, **parties, "message": text, "created_at": at, "read_at": at + 5}
 

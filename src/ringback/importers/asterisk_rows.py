@@ -193,6 +193,11 @@ def _header(cells: list[str]) -> Layout | None:
     return Layout(names) if set(names).issuperset(NEEDED) else None
 
 
+def is_record(cells: list[str]) -> bool:
+    """Whether a line names the columns of call records, or has the disposition of one."""
+    return _header(cells) is not None or not _DISPOSITIONS.keys().isdisjoint(cells)
+
+
 class Reader:
     """Makes rows of cells in the order of `COLUMNS`. ValueError when the time zone is unknown."""
 

@@ -1,4 +1,4 @@
-"""A `cdr` table of Asterisk, read from PostgreSQL or MariaDB/MySQL as `cdr_pgsql`, `cdr_adaptive_odbc` and FreePBX fill it.
+"""A `cdr` or `cel` table of Asterisk, read from PostgreSQL or MariaDB/MySQL as Asterisk's modules and FreePBX fill them.
 
 Whichever columns it has are read; `start` may be called `calldate`. Every value comes as text, in one read-only transaction,
 through a cursor of the server, so that memory stays flat at any size. Nothing is ever written there.
@@ -6,23 +6,37 @@ through a cursor of the server, so that memory stays flat at any size. Nothing i
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ringback.connectors.asterisk.cel import Record
 from ringback.errors import UsageError
+from ringback.importers import cel_records
 from ringback.importers.asterisk_rows import NEEDED, Layout, Reader, column
 from ringback.importers.call_rows import CallRow
+from ringback.importers.csv_records import Refused
 from ringback.importers.importer import Options, Progress, Refusal
 
-TABLE = "cdr"
 FETCHED = 2_000
 TIMEOUT_S = 15
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_$]{0,63}(\.[A-Za-z_][A-Za-z0-9_$]{0,63})?")
-_ORDER = ("start", "uniqueid", "sequence")
 
 Cell = str | bytes | None
+
+
+class Kind(NamedTuple):
+    """What a table holds. `order`: the columns that say which row came first, those that it has; `column`: the usual name of one."""
+
+    table: str
+    needed: Sequence[str]
+    order: Sequence[str]
+    column: Callable[[str], str]
+
+
+CDR = Kind("cdr", NEEDED, ("start", "uniqueid", "sequence"), column)
+CEL = Kind("cel", cel_records.NEEDED, ("id", "eventtime", "uniqueid"), cel_records.column)
 
 
 class Place(NamedTuple):
@@ -65,22 +79,48 @@ class Source(Protocol):
 @contextmanager
 def opened(url: str, options: Options, progress: Progress) -> Iterator[Iterator[CallRow | Refusal]]:
     """The rows of the table, the oldest first. UsageError when the URL, the server or the table cannot be used."""
-    place = placed(url)
     try:
         reader = Reader(options)
     except ValueError as error:
         raise UsageError(f"The PBX's clock: {error}.") from None
-    with closing(_connected(place, options.time_zone)) as source:
-        known = {column(name): name for name in source.columns() if name.isidentifier()}
-        if missing := [name for name in NEEDED if name not in known]:
-            raise UsageError(f"The table {place.table} is no cdr table: it has no column {missing[0]}.")
-        names = list(known)
-        found = source.rows([known[name] for name in names], [known[name] for name in _ORDER if name in known])
-        progress.start(source.count(), "rows")
+    with _table(url, options, progress, CDR) as (names, found):
         yield read(found, names, reader, progress)
 
 
-def placed(url: str) -> Place:
+@contextmanager
+def opened_cel(url: str, options: Options, progress: Progress) -> Iterator[Iterator[Record | Refused]]:
+    """The channel events of a `cel` table, in their order; the same errors."""
+    with _table(url, options, progress, CEL) as (names, found):
+        try:
+            yield cel_records.of_table(_texts(found, progress), names, options)
+        except ValueError as error:
+            raise UsageError(f"The PBX's clock: {error}.") from None
+
+
+def _texts(found: Iterator[Sequence[Cell]], progress: Progress) -> Iterator[list[str]]:
+    for row_no, cells in enumerate(found, start=1):
+        yield [_text(cell) for cell in cells]
+        if row_no % FETCHED == 0:
+            progress.advance(FETCHED)
+
+
+@contextmanager
+def _table(
+    url: str, options: Options, progress: Progress, kind: Kind
+) -> Iterator[tuple[list[str], Iterator[Sequence[Cell]]]]:
+    """The usual names of its columns, and its rows."""
+    place = placed(url, kind.table)
+    with closing(_connected(place, options.time_zone)) as source:
+        known = {kind.column(name): name for name in source.columns() if name.isidentifier()}
+        if missing := [name for name in kind.needed if name not in known]:
+            raise UsageError(f"The table {place.table} is no {kind.table} table: it has no column {missing[0]}.")
+        names = list(known)
+        found = source.rows([known[name] for name in names], [known[name] for name in kind.order if name in known])
+        progress.start(source.count(), "rows")
+        yield names, found
+
+
+def placed(url: str, usual: str = CDR.table) -> Place:
     """UsageError when it is no such URL. What it says does not repeat the URL, which may hold a password."""
     try:
         parts = urlsplit(url)
@@ -88,7 +128,7 @@ def placed(url: str) -> Place:
     except ValueError:
         raise UsageError("The URL cannot be read: postgresql://user@host:5432/database?table=cdr.") from None
     more = dict(parse_qsl(parts.query, keep_blank_values=True))
-    table, database = more.pop("table", TABLE), unquote(parts.path.lstrip("/"))
+    table, database = more.pop("table", usual), unquote(parts.path.lstrip("/"))
     if not _NAME.fullmatch(table):
         raise UsageError("The URL's table is no name of a table.")
     if not database:
@@ -190,10 +230,10 @@ class _Postgres:
 
     def rows(self, names: Sequence[str], order: Sequence[str]) -> Iterator[Sequence[Cell]]:
         listed = ", ".join(f'"{name}"{"::timestamp" if name in self._zoned else ""}::text' for name in names)
-        ordered = ", ".join(f'"{name}"' for name in order)
+        ordered = ", ".join(f't."{name}"' for name in order)  # the column, not the text that is listed under its name
         with self._told(), self._connection.cursor(name="ringback") as cursor:
             cursor.itersize = FETCHED
-            cursor.execute(f"SELECT {listed} FROM {self._table} ORDER BY {ordered}")
+            cursor.execute(f"SELECT {listed} FROM {self._table} t ORDER BY {ordered}")
             yield from cursor
 
     def close(self) -> None:

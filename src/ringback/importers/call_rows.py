@@ -6,7 +6,7 @@ leg is the root, the others hang on it, whichever comes first.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Any, Literal, NamedTuple
@@ -15,13 +15,18 @@ from ringback.calls import numbers
 from ringback.importers.csv_records import Refused
 from ringback.importers.importer import Options, Refusal, Summary, uncollected
 from ringback.services import Services
-from ringback.store import billing, cdrs, rates, rows, schema
+from ringback.store import billing, cdrs, corrections, outbox, rates, rows, schema
+from ringback.store.corrections import Known
 from ringback.store.database import Db, persistently, value
 from ringback.store.parties import Parties, parties
 
 BATCH = 2_000
 LONGEST_S = 2**31 - 1
 _SECONDS = re.compile(r"(-?)(\d{1,16})(?:\.\d*)?", re.ASCII)
+
+
+OTHERS = "/"
+"""Before the name of an endpoint that is another customer's of the same PBX."""
 
 
 class CallRow(NamedTuple):
@@ -34,7 +39,7 @@ class CallRow(NamedTuple):
     `human`: somebody talked, not the PBX alone. `second_leg`: the far side of a call whose near side has a row of its own;
     `repeats`: and which went to the same number, so that it is not charged twice. `parent`: the key of the row that it came from,
     where that is known; else the root. `payer`: the endpoint on whose account it goes, where the source did not ask for it.
-    `live_id`: under which it was shown while it was up.
+    `live_id`: under which it was shown while it was up. `destination`: where that is not told by the direction.
     """
 
     line_no: int
@@ -67,6 +72,7 @@ class CallRow(NamedTuple):
     parent: str | None = None
     payer: str | None = None
     live_id: int | None = None
+    destination: str | None = None
 
 
 @lru_cache(maxsize=32_768)
@@ -118,8 +124,16 @@ def direction(row: CallRow, extensions: Mapping[str, int]) -> Direction:
 
 
 def _user(extensions: Mapping[str, int], endpoint: str | None, number: str | None) -> int | None:
+    if endpoint is not None and endpoint.startswith(OTHERS):
+        return None
     found = extensions.get(endpoint) if endpoint else None
     return extensions.get(number) if found is None and number else found
+
+
+def own(row: CallRow, bare: Callable[[str], str]) -> CallRow:
+    """Its endpoints without what stands before extensions there."""
+    src, dst, payer = (bare(each or "") or None for each in (row.src_endpoint, row.dst_endpoint, row.payer))
+    return row._replace(src_endpoint=src, dst_endpoint=dst, payer=payer)
 
 
 def take(
@@ -130,18 +144,22 @@ def take(
     options: Options,
     summary: Summary,
     told_also_by: str | None = None,
+    *,
+    is_live: bool = False,
 ) -> None:
     """Stores all rows. `source`: what tells keys of one system from those of another, such as `asterisk`.
 
     `told_also_by`: another source of the same calls. What that one has brought is known: none comes in twice.
+    `is_live`: the calls have just ended, and streams are told.
     """
-    store = _Store(services, customer_id, options.country, told_also_by)
+    store = _Store(services, customer_id, options.country, told_also_by, is_live=is_live)
     left = iter(found)
     with uncollected():
         while lot := list(islice(left, BATCH)):
-            new = store.put({f"{source}:{row.key}": row for row in _usable(lot, summary)})
-            summary.new += new
-            summary.known -= new
+            put = store.put({f"{source}:{row.key}": row for row in _usable(lot, summary)})
+            summary.new += put.new
+            summary.changed += put.corrected
+            summary.known -= put.new + put.corrected
 
 
 def _usable(lot: Sequence[CallRow | Refused | Refusal], summary: Summary) -> Iterator[CallRow]:
@@ -158,21 +176,31 @@ def _usable(lot: Sequence[CallRow | Refused | Refusal], summary: Summary) -> Ite
             summary.refuse(row.where, row.reason, row.raw)
 
 
+class _Put(NamedTuple):
+    new: int
+    corrected: int
+
+
 class _Store:
     """Who is who and what calls cost, read once for a run."""
 
-    def __init__(self, services: Services, customer_id: int, country: str | None, told_also_by: str | None) -> None:
+    def __init__(
+        self, services: Services, customer_id: int, country: str | None, told_also_by: str | None, *, is_live: bool
+    ) -> None:
         self._services, self._customer_id, self._told_also_by = services, customer_id, told_also_by
+        self._is_live = is_live
         self._who, self._deck = services.database.read(
             lambda db: (parties(db, customer_id, country), rates.deck(db, customer_id))
         )
 
-    def put(self, calls: Mapping[str, CallRow]) -> int:
-        """Stores in one transaction those that are not known, and says how many."""
+    def put(self, calls: Mapping[str, CallRow]) -> _Put:
+        """Stores in one transaction those that are not known, and puts right those that were not complete."""
         return persistently(self._services.database, lambda db: self._put(db, calls))
 
-    def _put(self, db: Db, calls: Mapping[str, CallRow]) -> int:
-        fresh = _unknown(db, self._customer_id, calls)
+    def _put(self, db: Db, calls: Mapping[str, CallRow]) -> _Put:
+        there = corrections.known(db, self._customer_id, calls)
+        corrected = self._corrected(db, there, {key: calls[key] for key in there})
+        fresh = {key: row for key, row in calls.items() if key not in there}
         if fresh and self._told_also_by is not None:
             fresh = _not_told_by(db, self._customer_id, self._told_also_by, fresh)
         if fresh:
@@ -181,14 +209,18 @@ class _Store:
             rated = billing.rated(self._deck, full)
             ids = cdrs.insert(db, self._customer_id, rated)
             _rehang(db, self._customer_id, {cdr["uniqueid"]: cdr["root_live_id"] for cdr in full})
+            if self._is_live:
+                outbox.changed(db, self._customer_id, "cdr.created", ids)
             billing.bill(db, self._customer_id, ids, rated, self._services.clock())  # last: it locks the customer
-        return len(fresh)
+        return _Put(len(fresh), corrected)
 
-
-def _unknown(db: Db, customer_id: int, calls: Mapping[str, CallRow]) -> dict[str, CallRow]:
-    sql = f"SELECT source_key FROM cdrs WHERE customer_id = :customer AND {db.among('source_key', 'keys')}"
-    known = {row[0] for row in db.all(sql, {"customer": customer_id, "keys": list(calls)})}
-    return {key: row for key, row in calls.items() if key not in known} if known else dict(calls)
+    def _corrected(self, db: Db, there: Mapping[str, Known], told: Mapping[str, CallRow]) -> int:
+        """Of calls that are complete now."""
+        due = corrections.due(there, {key: row.info for key, row in told.items()})
+        if due:
+            found = [(there[key], columns(told[key], self._who)) for key in due]
+            corrections.correct(db, self._customer_id, self._deck, found, self._services.clock())
+        return len(due)
 
 
 def _not_told_by(db: Db, customer_id: int, source: str, calls: Mapping[str, CallRow]) -> dict[str, CallRow]:
@@ -330,7 +362,7 @@ def columns(row: CallRow, who: Parties) -> dict[str, Any]:
         "user_id": was.user_id,
         "type": was.type,
         "disposition": row.disposition,
-        "destination": was.destination,
+        "destination": row.destination or was.destination,
         "context": was.context,
         "clid": row.clid,
         "src_id": src_id,

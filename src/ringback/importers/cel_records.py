@@ -24,7 +24,18 @@ SAMPLE = ("eventtype", "eventtime", *_PARTY, *_CHANNEL, *_IDS, "peer", "userfiel
 _TABLE = ("id", "eventtype", "eventtime", "userdeftype", *_PARTY, *_CHANNEL, "peeraccount", *_IDS, "userfield", "peer")
 _FREEPBX = ("id", "eventtype", "eventtime", *_PARTY, *_CHANNEL, *_IDS, "peer", "userdeftype", "extra")
 FORMS = (SAMPLE, _TABLE, (*_TABLE, "extra"), _FREEPBX, (*_FREEPBX, "userfield"))
-_READ = ("eventtype", "eventtime", "cid_name", "cid_num", "cid_rdnis", *_CHANNEL[:5], *_IDS, "peer", "extra")
+_READ = (
+    "eventtype",
+    "eventtime",
+    "cid_name",
+    "cid_num",
+    "cid_rdnis",
+    *_CHANNEL[:5],
+    *_IDS,
+    "peer",
+    "extra",
+    "accountcode",
+)
 NEEDED = ("eventtype", "eventtime", "channame", "uniqueid")
 """Without these a line is no event."""
 _ALSO = {
@@ -113,6 +124,18 @@ def _records(lines: Iterator[Line | Refused], times: "_Times", given: Form | Non
             yield _record(line, form or _form(line.columns), times)
 
 
+def is_record(cells: list[str]) -> bool:
+    """Whether a line names the columns of channel events, or is one."""
+    return _is_header(cells) or cells[0].upper() in TYPES or any(form.fits(cells) for form in _FORMS)
+
+
+def of_table(found: Iterable[Sequence[str]], names: Sequence[str], options: Options) -> Iterator[Record | Refused]:
+    """The records of a table's rows; `line_no` is the row's. ValueError as `parse`."""
+    form, times = arranged(names), _Times(options.time_zone)
+    for row_no, cells in enumerate(found, start=1):
+        yield _record(Line(row_no, "\t".join(cells).encode(), list(cells), lossy=False), form, times)
+
+
 def _is_header(cells: list[str]) -> bool:
     return {column(cell) for cell in cells}.issuperset(NEEDED)
 
@@ -132,12 +155,13 @@ def _record(line: Line, form: Form, times: "_Times") -> Record | Refused:
     except ValueError:
         return Refused(line.line_no, "eventtime is no possible time", raw)
     extra = cells[13] if len(cells[13]) <= _LONGEST_EXTRA else ""
-    kind, _, name, number, rdnis, exten, context, channel, app, data, uniqueid, linked_id, peer, _ = map(_clean, cells)
+    kind, _, name, number, rdnis, exten, context, channel, app, data, uniqueid, linked_id, peer, _, account = map(
+        _clean, cells
+    )
     if not uniqueid or not channel:
         return Refused(line.line_no, "names no channel", raw)
-    return Record(
-        _type(kind), at_us, name, number, rdnis, exten, context, channel, app, data, uniqueid, linked_id, peer, extra
-    )
+    who = (name, number, rdnis, exten, context, channel, app, data, uniqueid, linked_id, peer)
+    return Record(_type(kind), at_us, *who, extra, account)
 
 
 _clean = numbers.clean

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from ringback.errors import UsageError
-from ringback.importers import call_rows, freeswitch_csv, freeswitch_json
+from ringback.importers import call_rows, freeswitch_csv, freeswitch_json, ledger_rows
 from ringback.importers.call_rows import CallRow
 from ringback.importers.csv_records import Refused
 from ringback.importers.freeswitch_rows import Reader
@@ -35,7 +35,8 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
         raise UsageError(f"This cannot be read so: {error}.") from None
     files = _Files(reader, columns, progress)
     found = files.below(path) if path.is_dir() else files.single(path)
-    call_rows.take(services, customer_id, SOURCE, found, options, summary)
+    also = ledger_rows.SOURCES["freeswitch"]
+    call_rows.take(services, customer_id, SOURCE, found, options, summary, told_also_by=also)
     if not summary.read:
         summary.refuse(str(path), "there is no call record in it")
     return summary

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from hashlib import blake2b
 
 from ringback.calls import numbers
+from ringback.connectors.freeswitch.causes import Q850_OF
 from ringback.importers.call_rows import CallRow, party, seconds
 from ringback.importers.importer import Options
 from ringback.importers.wall_clock import WallClock
@@ -26,59 +27,6 @@ _ORIGINATOR = ("originating_leg_uuid", "originator_uuid", "originator")
 _LAST_SECOND = 253_402_300_799  # of the year 9999
 _WHOLE = re.compile(r"(-?)(\d{1,16})(?:\.\d*)?", re.ASCII)
 
-# FreeSWITCH's names of causes, by Q.850's numbers; its own (from 487 on) by the nearest.
-_CAUSES = {
-    1: "UNALLOCATED_NUMBER",
-    2: "NO_ROUTE_TRANSIT_NET",
-    3: "NO_ROUTE_DESTINATION INVALID_PROFILE",
-    6: "CHANNEL_UNACCEPTABLE",
-    7: "CALL_AWARDED_DELIVERED",
-    16: "NORMAL_CLEARING ORIGINATOR_CANCEL ATTENDED_TRANSFER BLIND_TRANSFER SUCCESS",
-    17: "USER_BUSY BUSY_EVERYWHERE",
-    18: "NO_USER_RESPONSE PROGRESS_TIMEOUT",
-    19: "NO_ANSWER ALLOTTED_TIMEOUT",
-    20: "SUBSCRIBER_ABSENT USER_NOT_REGISTERED DOES_NOT_EXIST_ANYWHERE",
-    21: "CALL_REJECTED DECLINE UNWANTED BLOCKED",
-    22: "NUMBER_CHANGED",
-    23: "REDIRECTION_TO_NEW_DESTINATION",
-    25: "EXCHANGE_ROUTING_ERROR",
-    26: "LOSE_RACE PICKED_OFF ANSWERED_ELSEWHERE",
-    27: "DESTINATION_OUT_OF_ORDER GATEWAY_DOWN",
-    28: "INVALID_NUMBER_FORMAT INVALID_URL",
-    29: "FACILITY_REJECTED",
-    30: "RESPONSE_TO_STATUS_ENQUIRY",
-    31: "NORMAL_UNSPECIFIED NONE MANAGER_REQUEST",
-    34: "NORMAL_CIRCUIT_CONGESTION",
-    38: "NETWORK_OUT_OF_ORDER",
-    41: "NORMAL_TEMPORARY_FAILURE MEDIA_TIMEOUT CRASH SYSTEM_SHUTDOWN",
-    42: "SWITCH_CONGESTION",
-    43: "ACCESS_INFO_DISCARDED",
-    44: "REQUESTED_CHAN_UNAVAIL",
-    50: "FACILITY_NOT_SUBSCRIBED",
-    52: "OUTGOING_CALL_BARRED",
-    54: "INCOMING_CALL_BARRED",
-    57: "BEARERCAPABILITY_NOTAUTH",
-    58: "BEARERCAPABILITY_NOTAVAIL",
-    63: "SERVICE_UNAVAILABLE",
-    65: "BEARERCAPABILITY_NOTIMPL",
-    66: "CHAN_NOT_IMPLEMENTED",
-    69: "FACILITY_NOT_IMPLEMENTED",
-    79: "SERVICE_NOT_IMPLEMENTED",
-    81: "INVALID_CALL_REFERENCE",
-    88: "INCOMPATIBLE_DESTINATION SRTP_READ_ERROR",
-    95: "INVALID_MSG_UNSPECIFIED",
-    96: "MANDATORY_IE_MISSING",
-    97: "MESSAGE_TYPE_NONEXIST",
-    98: "WRONG_MESSAGE",
-    99: "IE_NONEXIST",
-    100: "INVALID_IE_CONTENTS",
-    101: "WRONG_CALL_STATE",
-    102: "RECOVERY_ON_TIMER_EXPIRE",
-    103: "MANDATORY_IE_LENGTH_ERROR",
-    111: "PROTOCOL_ERROR",
-    127: "INTERWORKING",
-}
-_Q850_OF = {name: number for number, names in _CAUSES.items() for name in names.split()}
 _RANG = {16, 18, 19, 26, 102}
 """Causes after which nobody answered a phone that rang, where the leg does not say whether it did."""
 _UNSPECIFIED = 31
@@ -251,7 +199,7 @@ def _disposition(leg: Leg, context: str, *, answered: bool) -> str:
 def _cause(leg: Leg, *, answered: bool) -> int:
     """As Q.850 numbers it. FreeSWITCH writes 16 beside causes of its own, so the name comes first. A file without causes
     tells only whether the call was answered."""
-    found = _Q850_OF.get(leg.get("hangup_cause", "").upper())
+    found = Q850_OF.get(leg.get("hangup_cause", "").upper())
     number = leg.get("hangup_cause_q850", "")
     if found is None and number.isdecimal() and len(number) < 4 and int(number) in Q850:
         found = int(number)

@@ -6,12 +6,13 @@ undisturbed run leaves, and a second run finds everything known.
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from ringback.calls.ledger import Call
 from ringback.services import Services
 
 REFUSALS_KEPT = 1_000
@@ -65,17 +66,35 @@ class Summary:
         return [f"{times} × {text}" for text, times in self.noted.most_common()]
 
 
+class Share(Protocol):
+    """The calls of one customer out of what a PBX of several has told (`connectors.dialling.Share`)."""
+
+    by_endpoints: bool
+    """Whether endpoints alone say whose a call is."""
+
+    def began(self, channel: str, context: str, account: str, dialled: str) -> None: ...
+
+    def has(self, call: Call) -> bool: ...
+
+    def has_record(self, channels: Sequence[str], endpoints: Sequence[str]) -> bool: ...
+
+    def bare(self, endpoint: str) -> str: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """`time_zone`: IANA name of the PBX's clock. `country`: alpha-2, where its national numbers are dialled.
     `outside_prefix`: the digits dialled for an outside line. `columns`: what the columns of a file are, in their order,
-    or the name of a template of the kind; empty for the kind's own. `told`: see Summary."""
+    or the name of a template of the kind; empty for the kind's own. `told`: see Summary. `mark`: what the ids of channels
+    begin with here, where several PBXs have ids of one form. `share`: where the PBX has other customers too."""
 
     time_zone: str = "UTC"
     country: str | None = None
     outside_prefix: str = ""
     columns: tuple[str, ...] = ()
     told: Told | None = None
+    mark: str = ""
+    share: Share | None = None
 
     def summary(self) -> Summary:
         """An empty one, for this run: every importer begins with it."""
@@ -115,6 +134,8 @@ class Importer:
     help: str
     run: Run
     from_url: RunUrl | None = None
+    is_marked: bool = False
+    """Whether it names channels as Asterisk does (`Options.mark`)."""
 
 
 class _Counted:
@@ -138,6 +159,14 @@ def watched(path: Path, progress: Progress) -> Iterator[_Counted]:
     with path.open("rb") as file:
         progress.start(path.stat().st_size, "bytes")
         yield _Counted(file, progress)
+
+
+def each_watched(paths: Sequence[Path], progress: Progress) -> Iterator[_Counted]:
+    """The files one after the other, each open until the next one is asked for."""
+    progress.start(sum(path.stat().st_size for path in paths), "bytes")
+    for path in paths:
+        with path.open("rb") as file:
+            yield _Counted(file, progress)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ringback.calls import numbers
+from ringback.calls import callbacks, numbers
 from ringback.calls.ledger import Call, Hop, Party, hops
 from ringback.importers.call_rows import LONGEST_S, CallRow, party
 from ringback.importers.importer import Options
@@ -10,13 +10,15 @@ from ringback.sip.causes import Q850
 
 SOURCE = "asterisk-cel"
 """The same for whatever tells an Asterisk's channel events, so that a call that came by two ways is one."""
+SOURCES = {"asterisk": SOURCE, "freeswitch": "freeswitch-events"}
+"""By the kind of PBX."""
 _LONGEST_ID = 200
 
 
 def rows(call: Call, options: Options, line_no: int = 0) -> Iterator[CallRow]:
     """One a hop, the root first, each below the one that it came from."""
     for hop in hops(call):
-        yield _row(hop, options, line_no)
+        yield row(hop, options, line_no)
 
 
 def key(hop: Hop) -> str:
@@ -24,13 +26,18 @@ def key(hop: Hop) -> str:
     return _short(hop.key)
 
 
-def _row(hop: Hop, options: Options, line_no: int) -> CallRow:
+def uniqueid(hop: Hop) -> str:
+    """The same, of that row."""
+    return _short(hop.channel)
+
+
+def row(hop: Hop, options: Options, line_no: int = 0) -> CallRow:
     started_at = hop.started_us // 1_000_000
     src, dst = hop.src, hop.dst
     return CallRow(
         line_no=line_no,
         key=key(hop),
-        uniqueid=_short(hop.channel),
+        uniqueid=uniqueid(hop),
         linked_id=_short(hop.linked_id),
         started_at=started_at,
         answered_at=None if hop.answered_us is None else hop.answered_us // 1_000_000,
@@ -56,6 +63,7 @@ def _row(hop: Hop, options: Options, line_no: int) -> CallRow:
         second_leg=hop.is_member,
         parent=None if hop.parent is None else _short(hop.parent),
         payer=numbers.clean(hop.payer) or None,
+        destination=callbacks.destination(hop.linked_id),
     )
 
 

@@ -43,14 +43,14 @@ class Facts:
 def facts(file: Path, clock: WallClock) -> Facts:
     """Raises Unusable."""
     beside = _beside(file.with_suffix(".json"))
-    names = tuple(_uniqueids(numbers.clean(file.stem)))
+    names = tuple(uniqueids(numbers.clean(file.stem)))
     if beside is None:
         return _of_name(file.stem, names, clock)
     return _of_json(beside, names, clock)
 
 
-def _uniqueids(stem: str) -> Iterator[str]:
-    """The whole name, then what looks like one in it."""
+def uniqueids(stem: str) -> Iterator[str]:
+    """What may be the id of the call in the name of a recording: the whole, then what looks like one in it."""
     yield stem
     yield from (found for found in _UNIQUEID.findall(stem) + _UUID.findall(stem) if found != stem)
 

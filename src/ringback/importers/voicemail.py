@@ -1,7 +1,7 @@
 """`voicemail`: Asterisk's spool of messages (app_voicemail with files) becomes voice messages.
 
 The spool is `<context>/<mailbox>/<folder>/msgNNNN.txt` beside the audio of the same name. A mailbox belongs to the user with
-that extension.
+that extension; where nobody has it, its messages belong to the mailbox where they were left.
 """
 
 import re
@@ -62,13 +62,15 @@ def _messages(path: Path, summary: Summary) -> list[Path]:
 
 
 def _row(audio: Path, extensions: Mapping[str, int], country: str | None, summary: Summary) -> dict[str, Any]:
-    envelope = _envelope(audio.with_suffix(".txt"))
-    mailbox = envelope.get("origmailbox") or audio.parent.parent.name
+    envelope = read_envelope(audio.with_suffix(".txt"))
+    mailbox = audio.parent.parent.name  # a message that was forwarded still names the mailbox where it was left
+    if mailbox not in extensions:
+        mailbox = envelope.get("origmailbox") or mailbox
     if mailbox not in extensions:
         raise Unusable(f"no user has the extension {numbers.clean(mailbox)}")
     texts = (envelope.get("callerid", ""), envelope.get("exten", ""))
     folder = _folder(audio.parent.name, envelope, summary)
-    user_id, at = extensions[mailbox], _origtime(envelope)
+    user_id, at = extensions[mailbox], origtime(envelope)
     row = mailboxes.message(user_id, *texts, folder=folder, origtime=at, country=country)
     return {**row, "source_key": mailboxes.source_key(row, content_hash(audio))}
 
@@ -83,8 +85,8 @@ def _folder(name: str, envelope: Mapping[str, str], summary: Summary) -> Folder:
     return mailboxes.URGENT if is_urgent else folder
 
 
-def _origtime(envelope: Mapping[str, str]) -> int:
-    """Seconds since 1970; else the date for people that Asterisk writes beside them, when that is in UTC."""
+def origtime(envelope: Mapping[str, str]) -> int:
+    """When the message was left. Seconds since 1970; else the date for people that Asterisk writes beside them, when that is in UTC."""
     text = envelope.get("origtime", "")
     if text.isascii() and text.isdecimal() and 0 < int(text[:11]) < _LATEST:
         return int(text[:11])
@@ -95,7 +97,8 @@ def _origtime(envelope: Mapping[str, str]) -> int:
     return int(at.timestamp())
 
 
-def _envelope(file: Path) -> Mapping[str, str]:
+def read_envelope(file: Path) -> Mapping[str, str]:
+    """What the text file of a message says. Unusable; OSError."""
     if file.is_symlink():
         raise Unusable("its text file is a symbolic link")
     if not file.is_file():

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+from ringback.callback import missed
+from ringback.chat import watch
 from ringback.identity import mails
 from ringback.jobs import delete_customer, drop_blobs, encode, erase, exports, rerate, retain
 from ringback.jobs.worker import Run
@@ -30,5 +32,9 @@ def kinds(endpoints: Iterable[Endpoint]) -> Mapping[str, Run]:
         retain.KIND: retain.run,
         rerate.KIND: rerate.run,
         exports.KIND: export_job.Exporting().run,
+        missed.KIND: missed.send,
+        watch.WATCH: watch.watch,
+        watch.MISSED: watch.send_missed,
+        watch.TRANSCRIPT: watch.send_transcript,
         **MAILS,
     }

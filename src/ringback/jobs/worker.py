@@ -102,7 +102,9 @@ class Workers:
             return self.run_one(kinds)
         except RingbackError as error:
             log.warning("jobs wait for the database", error=str(error))
-            return False
+        except Exception:  # the thread is for every job
+            log.exception("no job was taken up")
+        return False
 
     def _keep(self) -> None:
         while not self._stopping.wait(RENEW_S):
@@ -112,5 +114,5 @@ class Workers:
     def _renew(self, job_id: int, now: int) -> None:
         try:
             self.services.database.write(lambda db: queue.renew(db, job_id, now))
-        except RingbackError:
-            log.warning("lease not renewed", job=job_id)
+        except Exception:
+            log.warning("lease not renewed", job=job_id, exc_info=True)

@@ -1,7 +1,7 @@
 """The catalogue of the API: one file a family, one line here. Routes, rights, OpenAPI and tests follow from the rows."""
 
-from ringback.resources import absent, calls
-from ringback.resources.callmeback import buttons, visitors
+from ringback.resources import absent, calls, events
+from ringback.resources.callmeback import buttons, donotcall, installing, visitors
 from ringback.resources.callmeback import settings as callmeback_settings
 from ringback.resources.customer import (
     apitokens,
@@ -36,6 +36,7 @@ from ringback.resources.history import (
     monitors,
     msdrs,
     notes,
+    operating,
     registrations,
     shares,
     sms,
@@ -53,6 +54,7 @@ FAMILIES = (
     calltracking,
     chats,
     chatmsgs,
+    operating,
     sms,
     statements,
     cdrs,
@@ -89,12 +91,15 @@ FAMILIES = (
     # call me back
     callmeback_settings,
     buttons,
+    installing,
+    donotcall,
     visitors,
     # what programs bring
     ingested_audio,
     ingested_cdrs,
     # beyond the three modules
     calls,
+    events,
     absent,
 )
 

@@ -9,26 +9,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
+from itertools import product
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from ringback.calls.numbers import digits, normal
-from ringback.connectors.orders import Mistaken, NotDone, Offline, Origination, Pbx
-from ringback.errors import Fault, Forbidden, Invalid, NoPhoneOnline, Unavailable
-from ringback.record import ENUM, Column, Count, Id, Money, Name, Number, Patch, Record, RequiredName
+from ringback.calls.numbers import digits, normal, one_spelling
+from ringback.calls.rating import MICRO
+from ringback.connectors.orders import Mistaken, NotDone, Offline, Origination, Pbx, Unsure
+from ringback.errors import Fault, Forbidden, Invalid, NoPhoneOnline, RingbackError, Unavailable
+from ringback.record import ENUM, MONEY_UNIT, Column, Count, Id, Money, Name, Number, Patch, Record, RequiredName
 from ringback.resources.customer.users import READABLE
 from ringback.rest import replies
-from ringback.rest.access import RECEPTION, Policy, Role
+from ringback.rest.access import RECEPTION, Caller, Policy, Role
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
-from ringback.store import rows, schema
+from ringback.store import accounts, live_calls, rates, rows, schema
 from ringback.store.database import Db, value
 from ringback.store.listing import Listing
 
 T = TypeVar("T")
 HIDDEN = "***"
 ANONYMOUS = "anonymous"
+LONGEST_KEY = 255
 NO_PBX = "No PBX is connected that could control this call."
 _DIALLED = re.compile(r"[0-9*#]{1,32}", re.ASCII)
 _WEB_ADDRESS = re.compile(r"https?://[^\s<>\"'`]+", re.IGNORECASE)
@@ -96,36 +99,56 @@ def _for_me(column: str, otherwise: str) -> str:
     return f"CASE WHEN {_MINE} THEN t.{column} ELSE {otherwise} END"
 
 
+def _unless_number(column: str) -> str:
+    """A caller without a name is often shown with the number as the name, maybe spelt otherwise."""
+    return f"CASE WHEN ltrim(t.{column}, '+0123456789 -()./') <> '' THEN t.{column} END"
+
+
 _MASKED: Mapping[str, str] = {
     "src": _for_me("src", f"'{HIDDEN}'"),
     "dst": _for_me("dst", f"'{HIDDEN}'"),
-    "src_name": _for_me("src_name", "NULLIF(t.src_name, t.src)"),
-    "dst_name": _for_me("dst_name", "NULLIF(t.dst_name, t.dst)"),
+    "src_name": _for_me("src_name", _unless_number("src_name")),
+    "dst_name": _for_me("dst_name", _unless_number("dst_name")),
     **{name: _for_me(name, "NULL") for name in ("clid", "src_contact", "dst_contact", "referred_by", "action_url")},
 }
 """The numbers of others' calls, out of sight and out of reach of filters."""
 
 ALL = Listing("calls", LiveCall, schema.calls, newest="start_time")
+_LASTED = {"duration": "coalesce(t.ended_at - t.connected_at, 0)"}
+ENDED = replace(ALL, name="ended calls", table=schema.ended_calls, sql=_LASTED)
 OWN = replace(ALL, name="own calls", where=_MINE)
 OF_USER = replace(ALL, name="user's calls", where="(t.user_id = :parent OR t.peer_user_id = :parent)")
 _MONEY = {Policy.BILLING_DISABLED: frozenset({"src_rate", "dst_rate", "min_charge"})}
 CALLS = Resource(ALL, own=OWN, all_for=RECEPTION, hidden_by=_MONEY)
 
 
-def _resource(call: Call, listing: Listing = ALL) -> Resource:
+def seen(caller: Caller, listing: Listing = ALL) -> Resource:
     """The calls as the caller's role and policies let them be seen."""
-    policies = call.caller.policies
+    policies = caller.policies
     if Policy.PRESENCE_NUMBERS_HIDDEN in policies:
-        listing = replace(listing, name=f"{listing.name}, masked", sql=_MASKED)
+        listing = replace(listing, name=f"{listing.name}, masked", sql={**listing.sql, **_MASKED})
     own = replace(listing, name=f"own {listing.name}", where=" AND ".join(filter(None, (listing.where, _MINE))))
     everybody = frozenset[Role]() if Policy.PRESENCE_DISABLED in policies else RECEPTION
     return Resource(listing, own=own, all_for=everybody, hidden_by=_MONEY)
 
 
-def _now(call: Call, record: Record) -> Record:
+def ended(caller: Caller) -> Resource:
+    """What calls were that ended lately."""
+    return seen(caller, ENDED)
+
+
+def _resource(call: Call, listing: Listing = ALL) -> Resource:
+    return seen(call.caller, listing)
+
+
+def lasting(record: Record, now: int) -> Record:
     assert isinstance(record, LiveCall)
-    record.duration = max(0, call.now - record.connected_at) if record.connected_at is not None else 0
+    record.duration = max(0, now - record.connected_at) if record.connected_at is not None else 0
     return record
+
+
+def _now(call: Call, record: Record) -> Record:
+    return lasting(record, call.now)
 
 
 def _listed(call: Call, resource: Resource, **bound: Any) -> replies.Reply:
@@ -171,8 +194,7 @@ def _origination(call: Call) -> Origination:
 
 
 def _extension(call: Call, user_id: int) -> str:
-    sql = "SELECT ext FROM users WHERE customer_id = :customer AND id = :id"
-    return value(call.db, sql, {"customer": call.customer_id, "id": user_id}) or ""
+    return accounts.extension_of(call.db, call.customer_id, user_id) or ""
 
 
 def _read(call: Call, work: Callable[[Call], T]) -> T:
@@ -186,28 +208,32 @@ def _read(call: Call, work: Callable[[Call], T]) -> T:
 
 
 def _placed(call: Call, order: Origination) -> replies.Reply:
-    pbx = call.services.desk.pbx(call.customer_id)
-    if pbx is None or not order.first:
+    desk = call.services.desk
+    if not order.first or not desk.serving(call.customer_id):
         raise NoPhoneOnline
     try:
-        live_id = pbx.originate(order)
+        with desk.counting():
+            live_id = desk.originate(order)
     except Offline:
         raise NoPhoneOnline from None
-    except NotDone as error:
-        raise Unavailable(str(error)) from None
-    return _read(call, lambda call: replies.item(_now(call, call.find(_resource(call), live_id)), 201))
+    try:
+        return _read(call, lambda call: replies.item(_now(call, call.find(_resource(call), live_id)), 201))
+    except RingbackError as error:
+        raise Unsure(f"The call was placed, and cannot be shown: {error}") from None
 
 
 def _once(call: Call, work: Callable[[], replies.Reply]) -> replies.Reply:
-    """An order with the same Idempotency-Key is carried out once."""
+    """An order with the same Idempotency-Key is carried out once, also where nobody knows what came of it."""
     name = call.headers.get("idempotency-key", "")
-    if not name:
-        return work()
+    if len(name) > LONGEST_KEY:
+        raise Invalid(faults=[Fault("Idempotency-Key", f"A key has at most {LONGEST_KEY} characters.")])
     key = (call.customer_id, call.caller.user_id, call.endpoint.path, name)
     try:
-        return call.services.desk.once(key, sha256(call.raw).digest(), work)
+        return call.services.desk.once(key, sha256(call.raw).digest(), work) if name else work()
     except Mistaken:
         raise Invalid(faults=[Fault("Idempotency-Key", "This key was used for another order.")]) from None
+    except NotDone as error:
+        raise Unavailable(str(error)) from None
 
 
 def _undialled(given: Mapping[str, Any], *names: str) -> list[Fault]:
@@ -234,10 +260,44 @@ def _web_order(call: Call) -> Origination:
     faults = _undialled(given, "from", "to")
     if faults:
         raise Invalid(faults=faults)
+    _refuse_dear(call, given["from"], given["to"])
     first = normal(given["from"])
     sql = "SELECT 1 FROM users WHERE customer_id = :customer AND ext = :ext"
     is_phone = value(call.db, sql, {"customer": call.customer_id, "ext": first}) is not None
     return Origination(call.customer_id, first, is_phone, normal(given["to"]), "")
+
+
+def _refuse_dear(call: Call, *numbers: str) -> None:
+    """Of numbers outside each has a rate, and none above the customer's ceiling, where there is one."""
+    bound = {"customer": call.customer_id}
+    ceiling = value(call.db, "SELECT max_call_rate FROM customers WHERE id = :customer", bound)
+    if ceiling is None:
+        return
+    country = accounts.country_of(call.db, call.customer_id)
+    prefixes = {each.outside_prefix for each in call.services.desk.serving(call.customer_id)} or {""}
+    outside = [each for each in numbers if not _is_inside(call, normal(each))]
+    spelt = product(outside, sorted(prefixes))
+    public = [(each, one_spelling(digits(_outside(each, prefix), country) or "")) for each, prefix in spelt]
+    deck = rates.deck_for(call.db, call.customer_id, [number for _, number in public])
+    for each, number in public:
+        rate = deck.find(number)
+        if rate is None or rate.price_micro > ceiling * MICRO // MONEY_UNIT:
+            raise Invalid(f"Maximum per minute call rate exceeded for {number or normal(each)}.")
+
+
+def _outside(number: str, prefix: str) -> str:
+    """As the PBX dials it: behind the digits for an outside line, where those are in front."""
+    dialled = normal(number)
+    return dialled.removeprefix(prefix) if prefix and dialled.startswith(prefix) else number
+
+
+def _is_inside(call: Call, number: str) -> bool:
+    """Whether it is a user's extension or a queue."""
+    sql = """
+        SELECT 1 FROM users WHERE customer_id = :customer AND ext = :number
+        UNION SELECT 1 FROM queues WHERE customer_id = :customer AND number = :number
+    """
+    return value(call.db, sql, {"customer": call.customer_id, "number": number}) is not None
 
 
 def _control(call: Call) -> replies.Reply:
@@ -266,7 +326,7 @@ def _asked(call: Call) -> tuple[Mapping[str, Any], str]:
 def _noted(call: Call, given: Mapping[str, Any], db: Db) -> replies.Reply:
     call.transaction = db
     links = {name: each for name, each in given.items() if name not in {"dst", "state"}}
-    rows.update(db, schema.calls, call.customer_id, call.path["id"], links)
+    live_calls.link(db, call.customer_id, call.path["id"], links)
     return _show(call)
 
 
@@ -276,7 +336,8 @@ def _carry_out(call: Call, order: Callable[[Pbx, int], None]) -> None:
     if pbx is None:
         raise NoPhoneOnline(NO_PBX)
     try:
-        order(pbx, live_id)
+        with call.services.desk.counting():
+            order(pbx, live_id)
     except NotDone as error:
         raise Unavailable(str(error)) from None
 

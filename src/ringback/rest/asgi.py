@@ -2,8 +2,10 @@
 
 import asyncio
 import math
+import re
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
@@ -12,10 +14,11 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Message, Receive, Scope, Send
 
-from ringback.errors import NotFound, RingbackError, TooLarge, UnsupportedMediaType
+from ringback.errors import NotFound, RingbackError, TooLarge, UnsupportedMediaType, UpgradeRequired
 from ringback.metrics import Metrics
 from ringback.rest import machine, replies, uploads
-from ringback.rest.endpoint import Endpoint
+from ringback.rest.endpoint import Endpoint, Shape
+from ringback.rest.outlets import BEAT_S, Outlet
 from ringback.rest.routing import Router
 from ringback.rest.turns import Turns
 from ringback.services import Services
@@ -26,12 +29,15 @@ T = TypeVar("T")
 MAX_BODY = 10 * 1024 * 1024
 MAX_UNPROVEN_BODY = 1024 * 1024
 """What is read of a request before its token is checked; all that may be sent where none is needed."""
+ABORT = "ringback.abort"
+"""The extension of the server that ends a connection without waiting for what is unsent."""
 STALLED_S = 60.0  # a reader that takes nothing for so long is dropped, so that its snapshot ends
 
 CORS = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS",
-    "Access-Control-Allow-Headers": "Content-Type, X-Auth-Token, Authorization, X-Language, Idempotency-Key, Range, If-Range",
+    "Access-Control-Allow-Headers": "Content-Type, X-Auth-Token, Authorization, X-Language, Idempotency-Key, Range, If-Range, "
+    "Last-Event-ID",
     "Access-Control-Expose-Headers": "Content-Disposition, Content-Range, ETag, Retry-After, X-Incomplete",
     "Access-Control-Max-Age": "86400",
 }
@@ -58,6 +64,8 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             await self._http(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
@@ -69,9 +77,11 @@ class Application:
         try:
             request = self._request(scope)
             router, path = self._router(scope["path"])
-            if request.method == "OPTIONS":
+            if request.method == "OPTIONS" and not router.answers_options(path):
                 return replies.empty(), "*"
             endpoint, parameters = await self._route(router, path, request)
+            if endpoint.shape is Shape.SOCKET:
+                await self._refuse_page(endpoint, parameters, request)
             if endpoint.upload:
                 return await self._upload(endpoint, parameters, request, receive), endpoint.path
             request = await self._with_body(endpoint, request, receive)
@@ -80,6 +90,57 @@ class Application:
             return replies.problem(error), "*"
         except Exception:
             return machine.failure(scope["method"]), "*"
+
+    async def _refuse_page(self, endpoint: Endpoint, parameters: Mapping[str, Any], request: machine.Request) -> None:
+        if not endpoint.open:
+            admit = partial(machine.admit, self.services, endpoint, parameters, request, self.turns.met)
+            await self._in_turn(request, admit)
+        raise UpgradeRequired
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        await receive()  # that it wants to connect
+        reply, template = await self._opened(scope)
+        if reply.outlet is None:
+            await self._send(reply, scope, receive, partial(_as_denial, send))
+        else:
+            await self._converse(reply.outlet, scope, receive, send)
+        self.metrics.request("SOCKET", template, reply.status, time.perf_counter() - began)
+
+    async def _opened(self, scope: Scope) -> tuple[replies.Reply, str]:
+        """A reply with an outlet, or the refusal of a WebSocket."""
+        try:
+            request = self._request(scope)
+            router, path = self._router(scope["path"])
+            endpoint, parameters = await self._route(router, path, request)
+            if endpoint.shape is not Shape.SOCKET:
+                raise NotFound
+            return await self._answer(endpoint, parameters, request), endpoint.path
+        except RingbackError as error:
+            return replies.problem(error), "*"
+        except Exception:
+            return machine.failure("a WebSocket"), "*"
+
+    async def _converse(self, outlet: Outlet, scope: Scope, receive: Receive, send: Send) -> None:
+        async def put(text: str) -> None:
+            await send({"type": "websocket.send", "text": text})
+
+        await _begun(outlet, send({"type": "websocket.accept"}))
+        hearing = asyncio.ensure_future(self._hear(outlet, self._request(scope), receive))
+        if await _pour(outlet, put, hearing) and outlet.ending is not None:
+            ending = outlet.ending
+            with suppress(TimeoutError):
+                async with asyncio.timeout(STALLED_S):
+                    await send({"type": "websocket.close", "code": ending.code, "reason": ending.reason})
+
+    async def _hear(self, outlet: Outlet, request: machine.Request, receive: Receive) -> None:
+        """Until the other side has gone."""
+        while (message := await receive())["type"] == "websocket.receive":
+            try:
+                await self._in_turn(request, partial(outlet.hear, message.get("text") or ""))
+            except Exception:
+                machine.failure("what came through a WebSocket")
+                return
 
     async def _route(self, router: Router, path: str, request: machine.Request) -> tuple[Endpoint, Mapping[str, Any]]:
         try:
@@ -138,7 +199,7 @@ class Application:
         """Without its body, which only a request that has a route needs."""
         headers = [(name.decode("latin-1"), text.decode("latin-1")) for name, text in scope["headers"]]
         return machine.Request(
-            method=scope["method"],
+            method=scope.get("method", "GET"),  # a WebSocket has none
             path=scope["path"],
             params=parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
             headers=dict(headers),
@@ -151,16 +212,20 @@ class Application:
         peer = str((scope.get("client") or ("",))[0])
         # Several lines: some proxies add one below the client's own.
         lines = ",".join(text for name, text in headers if name == "x-forwarded-for")
-        hops = [part.strip() for part in lines.split(",") if part.strip()]
+        hops = [_without_port(part.strip()) for part in lines.split(",") if part.strip()]
         while hops and _within(peer, self.proxies):
             peer = hops.pop()
         return peer
 
     async def _send(self, reply: replies.Reply, scope: Scope, receive: Receive, send: Send) -> None:
-        is_head = scope["method"] == "HEAD"
-        headers = {**SAFE, **CORS, **reply.headers}
+        is_head = scope.get("method") == "HEAD"
+        headers = {**SAFE, **(CORS if reply.cors is None else reply.cors), **reply.headers}
         if reply.media_type is not None:
             headers.setdefault("Content-Type", reply.media_type)
+        if reply.outlet is not None:
+            await _begun(reply.outlet, send(_start(reply.status, headers)))
+            await self._follow(reply.outlet, is_head, scope, receive, send)
+            return
         if isinstance(reply.body, bytes):
             if reply.status != 204:
                 headers.setdefault("Content-Length", str(len(reply.body)))
@@ -170,6 +235,21 @@ class Application:
         await send(_start(reply.status, headers))
         if not is_head:
             await self._stream(reply.body, self._request(scope), receive, send)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _follow(self, outlet: Outlet, is_head: bool, scope: Scope, receive: Receive, send: Send) -> None:
+        """Server-sent events, until they are over or nobody reads them: then the connection is cut, with what it holds."""
+
+        async def put(text: str) -> None:
+            await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+
+        gone = asyncio.ensure_future(_gone(receive))
+        if is_head:
+            gone.cancel()
+            outlet.closed()
+        elif not await _pour(outlet, put, gone):
+            scope.get("extensions", {}).get(ABORT, lambda: None)()
+            return
         await send({"type": "http.response.body", "body": b""})
 
     async def _stream(self, chunks: Iterator[bytes], request: machine.Request, receive: Receive, send: Send) -> None:
@@ -185,6 +265,62 @@ class Application:
             close: Callable[[], None] | None = getattr(chunks, "close", None)
             if close is not None:
                 await self._in_turn(request, close)
+
+
+async def _begun(outlet: Outlet, sent: Awaitable[None]) -> None:
+    """Who has gone before the first word was sent does not count as one who stays."""
+    try:
+        await sent
+    except BaseException:
+        outlet.closed()
+        raise
+
+
+async def _pour(outlet: Outlet, put: Callable[[str], Awaitable[None]], gone: asyncio.Future[None]) -> bool:
+    """Sends what the outlet has; whether it came to its end, and not the other side to its own."""
+    loop, woken = asyncio.get_running_loop(), asyncio.Event()
+    writing = asyncio.ensure_future(_written(outlet, woken, put))
+    try:
+        outlet.opened(partial(loop.call_soon_threadsafe, woken.set), partial(loop.call_soon_threadsafe, writing.cancel))
+        await asyncio.wait((writing, gone), return_when=asyncio.FIRST_COMPLETED)
+        return writing.done() and not writing.cancelled() and writing.exception() is None
+    finally:
+        outlet.closed()
+        writing.cancel()
+        gone.cancel()
+        await asyncio.gather(writing, gone, return_exceptions=True)
+
+
+async def _written(outlet: Outlet, woken: asyncio.Event, put: Callable[[str], Awaitable[None]]) -> None:
+    while True:
+        woken.clear()
+        is_over = outlet.ending is not None
+        for text in outlet.waiting():
+            async with asyncio.timeout(STALLED_S):
+                await put(text)
+        if is_over:
+            return
+        try:
+            async with asyncio.timeout(BEAT_S):
+                await woken.wait()
+        except TimeoutError:
+            await put(outlet.beat())
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _as_denial(send: Send, message: Message) -> None:
+    """An HTTP answer to who wanted a WebSocket."""
+    await send({**message, "type": f"websocket.{message['type']}"})
+
+
+def _without_port(hop: str) -> str:
+    """`198.51.100.7:50123` and `[2001:db8::7]:50123`, as some proxies write, are addresses too."""
+    found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::\d{1,5})?", hop, re.ASCII)
+    return hop if found is None else found[1] or found[2]
 
 
 def _within(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:

@@ -52,7 +52,7 @@ class Resource:
     def usable_by(self, caller: Caller) -> dict[str, Attribute]:
         """The attributes that the caller may filter by, and sort by unless they are of other records."""
         hidden = self.hidden_from(caller)
-        return {name: each for name, each in self.listing.properties().items() if name not in hidden}
+        return {name: each for name, each in self.seen_by(caller).properties().items() if name not in hidden}
 
 
 Memberships = Callable[["Call", Sequence[int]], Mapping[tuple[int, int], Mapping[str, Any]]]
@@ -76,6 +76,7 @@ class Shape(StrEnum):
     DICTIONARY = "dictionary"
     PLAIN = "plain"  # JSON without an envelope
     FILE = "file"
+    SOCKET = "socket"  # a WebSocket: the reply has an outlet
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,8 @@ class Endpoint:
     closed_by: frozenset[Policy] = frozenset()
     open: bool = False
     """Works without a token."""
+    ticketed: bool = False
+    """A ticket in the query opens it too (`POST /events/tickets`)."""
     ingest: bool = False
     """Opens to tokens that bring calls in (`ringback token create --ingest`) and to no others."""
     upload: bool = False

@@ -14,7 +14,7 @@ import structlog
 
 from ringback.blobs import BlobsUnavailable
 from ringback.errors import Forbidden, Invalid, NotFound, RingbackError, Unavailable
-from ringback.identity import tokens
+from ringback.identity import tickets, tokens
 from ringback.rest import replies
 from ringback.rest.access import Caller
 from ringback.rest.endpoint import Call, Endpoint, Work
@@ -91,11 +91,12 @@ def _answer(
     call = _call(services, endpoint, path, request)
     if endpoint.open:
         return _run(call)
-    token, named = tokens.credentials(request.headers)
+    token_hash, named = _credentials(services, endpoint, request, call.now)
 
     def first_part(db: Db) -> replies.Reply | None:
-        call.current = tokens.identify(db, token, named, services.idle, call.now)
-        met(request.headers, call.current)
+        call.current = tokens.identify_hash(db, token_hash, named, services.idle, call.now)
+        if not _ticket(endpoint, request):
+            met(request.headers, call.current)
         call.transaction = db
         _refuse(call)
         return endpoint.handler(call) if endpoint.work is Work.READ else None
@@ -103,6 +104,19 @@ def _answer(
     reply = services.database.read(first_part)
     call.transaction = None
     return reply if reply is not None else _run(call)
+
+
+def _credentials(services: Services, endpoint: Endpoint, request: Request, now: int) -> tuple[str, str | None]:
+    """The hash of the token that is meant, and the user that is named beside it."""
+    ticket = _ticket(endpoint, request)
+    if ticket:
+        return services.database.write(lambda db: tickets.redeem(db, ticket, now)), None
+    token, named = tokens.credentials(request.headers)
+    return tokens.hash_of(token), named
+
+
+def _ticket(endpoint: Endpoint, request: Request) -> str:
+    return dict(request.params).get("ticket", "") if endpoint.ticketed else ""
 
 
 def admit(services: Services, endpoint: Endpoint, path: Mapping[str, Any], request: Request, met: Met) -> None:

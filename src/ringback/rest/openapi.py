@@ -94,6 +94,7 @@ def document(endpoints: Iterable[Endpoint], settings: Settings) -> dict[str, Any
             "securitySchemes": {
                 "token": {"type": "apiKey", "in": "header", "name": "X-Auth-Token"},
                 "basic": {"type": "http", "scheme": "basic"},
+                "ticket": {"type": "apiKey", "in": "query", "name": "ticket"},
             },
         },
     }
@@ -110,7 +111,7 @@ def _operation(row: Endpoint, tag: str, schemas: Schemas) -> dict[str, Any]:
         "tags": [tag],
         "parameters": [*_path_parameters(row), *_query_parameters(row), *schemas.parameters(row)],
         "responses": _responses(row, schemas),
-        "security": [] if row.open else [{"token": []}, {"basic": []}],
+        "security": [] if row.open else [{"token": []}, {"basic": []}, *([{"ticket": []}] if row.ticketed else [])],
     }
     rights = _rights(row)
     if rights:
@@ -317,11 +318,13 @@ def _responses(row: Endpoint, schemas: Schemas) -> dict[str, Any]:
     return answers
 
 
+_WITHOUT_BODY = {101: "The connection is a WebSocket now", 202: "Goes on in the background"}
+
+
 def _success(row: Endpoint, schemas: Schemas) -> dict[str, Any]:
     match row.shape:
-        case Shape.EMPTY:
-            text = "Goes on in the background" if row.status == 202 else "Done"
-            return {"description": text}
+        case Shape.EMPTY | Shape.SOCKET:
+            return {"description": _WITHOUT_BODY.get(row.status, "Done")}
         case Shape.FILE:
             return {"description": "The file", "content": {_bare(row.answer): {}}}
         case Shape.COLLECTION:

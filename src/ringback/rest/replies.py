@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from ringback.errors import RingbackError
+from ringback.rest.outlets import Outlet
 
 JSON = "application/json"
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -20,6 +21,10 @@ class Reply:
     body: bytes | Iterator[bytes] = b""
     media_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    outlet: Outlet | None = None
+    """What goes on being sent; then there is no body."""
+    cors: Mapping[str, str] | None = None
+    """What pages of other origins may read, where that is not what they may of the API."""
 
 
 def data(content: Any, status: int = 200) -> Reply:

@@ -48,6 +48,11 @@ class Router:
             raise NotFound
         raise MethodNotAllowed(headers=[("Allow", ", ".join(sorted(_complete(allowed))))])
 
+    def answers_options(self, path: str) -> bool:
+        """Whether an endpoint there answers OPTIONS itself."""
+        found = self._families.get(_first(path), ())
+        return any("OPTIONS" in each.methods and each.pattern.fullmatch(path) for each in found)
+
 
 def _complete(methods: set[str]) -> set[str]:
     return methods | {"OPTIONS"} | ({"HEAD"} if "GET" in methods else set())

@@ -83,8 +83,15 @@ _TEXT = re.compile(r';\s*text\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;,"\s]+))', re.I |
 
 
 def of_response(message: SipMessage) -> str:
-    """The cause that a final failure stands for: its Reason header, else its status, else its own phrase."""
-    return of_reason(message.reason) or of_status(message.status) or message.reason_phrase or str(message.status)
+    """The cause that a final failure stands for: its Reason header, else its status, else its own phrase.
+
+    A Reason of normal clearing is none for a refusal: cause 16 is of who asked for the call to be cleared (ITU-T Q.850 table 1),
+    and some PBXs send it with every failure. Then the status counts.
+    """
+    reason = of_reason(message.reason)
+    if reason and reason != NORMAL_CLEARING:
+        return reason
+    return of_status(message.status) or message.reason_phrase or reason or str(message.status)
 
 
 def of_request(message: SipMessage) -> str:

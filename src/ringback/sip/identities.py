@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from itertools import islice
+from typing import NamedTuple
 from urllib.parse import unquote
 
 from ringback.sip.message import Address, SipMessage, address
@@ -35,6 +36,18 @@ def party_of(uri: str) -> str | None:
         return found
     code = context.translate(_SEPARATORS)[1:]
     return code + found if len(code) <= _LONGEST_CODE and len(code + found) <= _LONGEST_NUMBER else found
+
+
+class Parties(NamedTuple):
+    """Who calls whom; None where a message names nobody."""
+
+    src: str | None
+    dst: str | None
+
+
+def parties(message: SipMessage) -> Parties:
+    """As an INVITE says. Two legs of a call have the same where the rules for legs and for order ask for it."""
+    return Parties(caller(message), callee(message))
 
 
 def caller(message: SipMessage) -> str | None:

@@ -2,7 +2,7 @@
 
 A leg is what one Call-ID names. A wrong tie would show one call's messages under another, so doubt ties nothing. Certain ties
 name the other leg or share an id of the call. The others need a B2BUA that was reached by one leg and sends the other, and
-exactly one leg that fits.
+exactly one leg that fits. (`order/bridges.py` says why the order of messages has a rule of its own for those.)
 """
 
 import re
@@ -21,12 +21,17 @@ NAMED, CORRELATED, SESSION_ID, MEDIA, REFERRED = "=", "+", "s", "m", "r"
 """First characters of keys: a Call-ID that a message names; what a capture agent or an IMS says ties it; an id of
 RFC 7989; where media go; who is to be called by a REFER or a redirection."""
 CERTAIN = (NAMED, CORRELATED, SESSION_ID)
+REPLACES = "p"
+"""Before the Call-ID whose place a leg took. It ties nothing (`NAMED` does); its time is that of the answer."""
 
 LONGEST_KEY, MOST_KEYS = 255, 64
 """Characters of a key, and how many ids one message may name; media aside, of which there are few."""
 CERTAIN_GAP_US = 30_000_000
 """So long may pass between the end of one leg and the begin of another that is tied to it for certain."""
 SLACK_US = 2_000_000
+"""By so much the clocks of two capture agents may differ."""
+OWN_SLACK_US = 100_000
+"""By one clock: a PBX may still send on what its caller gives up at that moment."""
 SETUP_US = 300_000_000
 """No longer does a leg wait for its other side to be called."""
 REFERRED_US = 5_000_000
@@ -35,8 +40,11 @@ LONGEST_US = 4 * 3_600_000_000
 """An older leg is not looked for by who calls."""
 NEVER_US = 1 << 62
 
+_START = re.compile(rb"SIP/2\.0[ \t]+\d{3}|[A-Z]+[ \t]", re.I)
+"""What a message has in common on all its hops."""
 _TELLS = re.compile(rb"(?:INVITE|REFER)[ \t]|SIP/2\.0[ \t]+(?:18|2|30)\d", re.I)
 _REDIRECTS = re.compile(rb"SIP/2\.0[ \t]+30[0-5][ \t]", re.I)
+_HEAD_END = re.compile(rb"\r\n\r\n")
 _CONTACT = re.compile(rb"\n(?:contact|m)[ \t]*:[ \t]*([^\r\n]*)", re.I)
 _HEADER = re.compile(
     rb"\n(x-[\w-]{0,40}?(?:call-?id|cid)|replaces|refer-to|r|target-dialog|join|in-reply-to|session-id|p-charging-vector"
@@ -50,11 +58,26 @@ _NIL = "0" * 32
 _NOWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 -- nothing listens there
 
 
+Clocks = Mapping[int, int]
+"""When something was, in µs by the clock of each capture agent that saw it, by the agent's number."""
+
+
+class Referral(NamedTuple):
+    """A REFER or a redirection: who is to be called, by which host, who says so, when."""
+
+    user: str
+    host: str
+    says: str | None
+    at_us: int
+    clocks: Clocks
+
+
 class Leg(NamedTuple):
-    """``call_id``: as stored. Instants are µs; ``answered_us``, ``ended_us`` None: not yet.
+    """``call_id``: as stored. Instants are µs; ``answered_us``, ``ended_us`` None: not yet. ``began``, ``ended``: the same
+    by the clocks of those who saw it.
 
     ``src_host``: the address that the first INVITE came from; ``reached``: those that INVITEs went to. ``diverted``: who was
-    called before. ``referred``: (who is to be called, by which host, who says so, when) of its REFERs and redirections.
+    called before.
     """
 
     call_id: str
@@ -68,7 +91,9 @@ class Leg(NamedTuple):
     src_host: str
     reached: frozenset[str]
     diverted: frozenset[str]
-    referred: tuple[tuple[str, str, str | None, int], ...]
+    referred: tuple[Referral, ...]
+    began: Clocks
+    ended: Clocks
 
     @property
     def last_us(self) -> int:
@@ -90,12 +115,17 @@ def tells(payload: bytes) -> bool:
 
 def keys(payload: bytes) -> set[str]:
     """What a message says of other legs, each at most `LONGEST_KEY` characters."""
-    head, _, body = payload.partition(b"\r\n\r\n")
-    ids = (key for name, text in _headers(head) for key in _keys_of(name, text) if 1 < len(key) <= LONGEST_KEY)
-    found = set(islice(ids, MOST_KEYS)) | {referred_key(user) for user in _redirected(head)}
+    end = _HEAD_END.search(payload)
+    head, body = (payload, b"") if end is None else (payload[: end.start()], payload[end.end() :])
+    found: set[str] = set()
+    if _HEADER.search(head):  # few have one
+        ids = (key for name, text in _headers(head) for key in _keys_of(name, text) if 1 < len(key) <= LONGEST_KEY)
+        found.update(islice(ids, MOST_KEYS))
+    if _REDIRECTS.match(head):
+        found.update(map(referred_key, _redirected(head)))
     if b"\nm=" in body:
-        media = (f"{MEDIA}{end}" for end in sdp.rtp_ends(body) if end.ip not in _NOWHERE)
-        found |= {key for key in media if len(key) <= LONGEST_KEY}
+        media = [f"{MEDIA}{end}" for end in sdp.rtp_ends(body) if end.ip not in _NOWHERE]
+        found.update(key for key in media if len(key) <= LONGEST_KEY)
     return found
 
 
@@ -128,7 +158,7 @@ def leg(
     call_id: str,
     parties: tuple[str | None, str | None],
     times: Times,
-    messages: Iterable[Packet],
+    messages: Sequence[Packet],
     said: Iterable[str],
 ) -> Leg:
     """``parties``: who calls whom. ``said``: the keys of its messages, and what its agents say."""
@@ -146,7 +176,27 @@ def leg(
         reached=frozenset(packet.dst.ip for packet in first),
         diverted=frozenset(user for packet in first for user in _diverted(packet.payload)),
         referred=tuple(_referred(telling)),
+        began=_clocks(first),
+        ended=_clocks(_alike(messages, times.ended_us)),
     )
+
+
+def _clocks(copies: Iterable[Packet]) -> Clocks:
+    """When each agent saw the first of them."""
+    found: dict[int, int] = {}
+    for packet in copies:
+        for agent, at_us in packet.sightings:
+            found[agent] = min(at_us, found.get(agent, at_us))
+    return found
+
+
+def _alike(messages: Sequence[Packet], at_us: int | None) -> Iterator[Packet]:
+    """The message of that time, on all its hops."""
+    start = next((_START.match(packet.payload) for packet in messages if packet.at_us == at_us), None)
+    if start is not None:
+        same = [packet for packet in messages if packet.payload.startswith(start[0])]
+        cseq = next(scan(packet.payload).cseq for packet in same if packet.at_us == at_us)
+        yield from (packet for packet in same if scan(packet.payload).cseq == cseq)
 
 
 def _origin(invites: Sequence[Packet]) -> str:
@@ -164,7 +214,7 @@ def _diverted(payload: bytes) -> Iterator[str]:
                 yield from _users(each)
 
 
-def _referred(telling: Iterable[Packet]) -> Iterator[tuple[str, str, str | None, int]]:
+def _referred(telling: Iterable[Packet]) -> Iterator[Referral]:
     for packet in telling:
         head = packet.payload.partition(b"\r\n\r\n")[0]
         if head[:5].upper() == b"REFER":
@@ -174,7 +224,8 @@ def _referred(telling: Iterable[Packet]) -> Iterator[tuple[str, str, str | None,
             says = party_of(scan(packet.payload).to.uri)
         else:
             continue
-        yield from ((user, packet.dst.ip, says, packet.at_us) for user in users)
+        clocks = dict(packet.sightings)
+        yield from (Referral(user, packet.dst.ip, says, packet.at_us, clocks) for user in users)
 
 
 def _redirected(head: bytes) -> Iterator[str]:
@@ -215,13 +266,36 @@ def parent(child: Leg, legs: Mapping[str, Leg]) -> Leg | None:
     before = [each for each in legs.values() if each.call_id != child.call_id and _began(each, child)]
     if any(each.began_us <= child.began_us and _leads(each, child) and is_certain(each, child) for each in before):
         return None
-    for fits in (_passes_media, _same_parties, _transfers):
+    for fits, narrowed in ((_passes_media, _going_on), (_same_parties, _going_on), (_transfers, _unfulfilled)):
         found = [each for each in before if fits(each, child)]
         if found:
-            return found[0] if len(found) == 1 else None
-    waiting = [each for each in before if _same_caller(each, child)]
+            return _only(narrowed(found, child, before))
+    waiting = _going_on([each for each in before if _same_caller(each, child)], child, before)
     free = [each for each in waiting if not any(_same_parties(each, one) for one in before if one is not each)]
-    return free[0] if len(waiting) == len(free) == 1 else None
+    return _only(free) if len(waiting) == 1 else None
+
+
+def _only(found: Sequence[Leg]) -> Leg | None:
+    return found[0] if len(found) == 1 else None
+
+
+def _going_on(found: Sequence[Leg], child: Leg, _: Sequence[Leg]) -> Sequence[Leg]:
+    """Of several those that had begun and were not over yet, as far as one clock tells."""
+    return found if len(found) < 2 else [each for each in found if _is_open(each, child)]
+
+
+def _is_open(one: Leg, child: Leg) -> bool:
+    began_us, began_slack_us = _after(one.began_us, one.began, child)
+    ended_us, ended_slack_us = _after(one.last_us, one.ended, child)
+    return (began_us >= 0 or began_slack_us == SLACK_US) and (ended_us <= 0 or ended_slack_us == SLACK_US)
+
+
+def _unfulfilled(found: Sequence[Leg], child: Leg, before: Sequence[Leg]) -> Sequence[Leg]:
+    """Of several transfers that of this caller, and of those the one that has led to no call before."""
+    if len(found) < 2:
+        return found
+    of_caller = [each for each in found if child.src in (each.src, each.dst)] or found
+    return [each for each in of_caller if not any(_transfers(each, one) for one in before if one is not each)]
 
 
 def may_be_parent(one: Leg, child: Leg) -> bool:
@@ -231,7 +305,23 @@ def may_be_parent(one: Leg, child: Leg) -> bool:
 
 
 def _began(one: Leg, child: Leg) -> bool:
-    return one.began_us - SLACK_US <= child.began_us <= one.last_us + REFERRED_US
+    is_before = _is_before(one.began_us, one.began, child)
+    return is_before and child.began_us <= one.last_us + REFERRED_US
+
+
+def _is_before(at_us: int, clocks: Clocks, child: Leg) -> bool:
+    """Whether a leg may have begun after something; who saw both knows by one clock."""
+    after_us, slack_us = _after(at_us, clocks, child)
+    return after_us >= -slack_us
+
+
+def _after(at_us: int, clocks: Clocks, child: Leg) -> tuple[int, int]:
+    """How long after something a leg began, and by how much that may be wrong."""
+    both = clocks.keys() & child.began.keys()
+    if both:
+        agent = min(both)
+        return child.began[agent] - clocks[agent], OWN_SLACK_US
+    return child.began_us - at_us, SLACK_US
 
 
 def _leads(one: Leg, child: Leg) -> bool:
@@ -240,7 +330,9 @@ def _leads(one: Leg, child: Leg) -> bool:
 
 
 def _talks(one: Leg, child: Leg) -> bool:
-    return child.began_us <= one.last_us + SLACK_US
+    """Whether it was not over yet when the other began."""
+    after_us, slack_us = _after(one.last_us, one.ended, child)
+    return after_us <= slack_us
 
 
 def _passes_media(one: Leg, child: Leg) -> bool:
@@ -248,9 +340,10 @@ def _passes_media(one: Leg, child: Leg) -> bool:
 
 
 def _same_parties(one: Leg, child: Leg) -> bool:
-    until_us = min(one.last_us, one.began_us + SETUP_US if one.answered_us is None else one.answered_us) + SLACK_US
+    until_us = (one.began_us + SETUP_US if one.answered_us is None else one.answered_us) + SLACK_US
     is_called = one.dst is not None and (one.dst == child.dst or one.dst in child.diverted)
-    return is_called and _leads(one, child) and child.src == one.src is not None and child.began_us <= until_us
+    is_waiting = child.began_us <= until_us and _talks(one, child)
+    return is_called and _leads(one, child) and child.src == one.src is not None and is_waiting
 
 
 def _same_caller(one: Leg, child: Leg) -> bool:
@@ -260,9 +353,10 @@ def _same_caller(one: Leg, child: Leg) -> bool:
 
 def _transfers(one: Leg, child: Leg) -> bool:
     return any(
-        user == child.dst
-        and host == child.src_host
-        and says != child.src
-        and -SLACK_US <= child.began_us - at_us <= REFERRED_US
-        for user, host, says, at_us in one.referred
+        each.user == child.dst
+        and each.host == child.src_host
+        and each.says != child.src
+        and _is_before(each.at_us, each.clocks, child)
+        and child.began_us - each.at_us <= REFERRED_US
+        for each in one.referred
     )

@@ -12,10 +12,12 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 _QUOTED = re.compile(r'\s*"((?:[^"\\]|\\.)*)"\s*', re.S)
+_HEAD_END = re.compile(rb"\n(?:\n?\r\n|\n)")
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _CSEQ = re.compile(r"(\d{1,10})\s+(\S+)", re.A)
 _STATUS = re.compile(r"SIP/\d+\.\d+\s+([1-6]\d\d)(?:\s+(.*))?$", re.I | re.A)
-_REQUEST = re.compile(r"(\S+)\s+(\S.*?)\s+SIP/\d+\.\d+$", re.I | re.A)
+_REQUEST = re.compile(r"(\S+)\s+(\S(?:.*\S)?)\s+SIP/\d+\.\d+$", re.I | re.A)
+"""Each run of blanks is looked at once: 64 KiB of them took seconds."""
 _TAG = re.compile(r";\s*tag\s*=\s*([^;,\s>]+)", re.I)
 _BRANCH = re.compile(r";\s*branch\s*=\s*([^;,\s>]+)", re.I)
 
@@ -38,7 +40,6 @@ _FIELDS = {
 }  # fmt: skip
 _REPEATABLE = frozenset({"reason", "p_asserted_identity", "remote_party_id"})
 _REMEMBERED = 512  # characters: longer texts are read anew, or they would fill the memory
-_MANDATORY = ("call_id", "cseq", "from", "to", "via")
 
 
 class CSeq(NamedTuple):
@@ -73,7 +74,9 @@ class SipMessage(NamedTuple):
     call_id: str
     cseq: CSeq | None
     from_text: str
+    from_tag: str
     to_text: str
+    to_tag: str
     via: str
     contact_text: str
     user_agent: str
@@ -93,17 +96,6 @@ class SipMessage(NamedTuple):
     @property
     def to(self) -> Address:
         return address(self.to_text)
-
-    @property
-    def from_tag(self) -> str:
-        """As ``from_.tag``, without reading the rest."""
-        text = self.from_text
-        return _tag(text) if len(text) <= _REMEMBERED else _tag.__wrapped__(text)
-
-    @property
-    def to_tag(self) -> str:
-        text = self.to_text
-        return _tag(text) if len(text) <= _REMEMBERED else _tag.__wrapped__(text)
 
     @property
     def contact(self) -> Address:
@@ -127,15 +119,12 @@ class _StartLine(NamedTuple):
 
 def scan(raw: bytes) -> SipMessage:
     """Read one message. Never raises; what is not SIP comes back ``malformed`` with empty fields."""
-    head, body, ended = _split(raw)
-    if "\n " in head or "\n\t" in head:
-        head = _FOLD.sub(" ", head)
-    lines = head.split("\n")
+    lines, body, ended = _split(raw)
     start = _start_line(lines[0].strip())
     found, readable = _headers(lines)
-    cseq = _cseq(found.get("cseq", ""))
-    body, complete = _body(body, found.get("content_length", ""))
     get = found.get
+    cseq, from_text, to_text = _cseq(get("cseq", "")), get("from", ""), get("to", "")
+    body, complete = _body(body, get("content_length", ""))
     return SipMessage(
         start.is_request,
         start.method or (cseq.method if cseq else ""),
@@ -144,8 +133,10 @@ def scan(raw: bytes) -> SipMessage:
         start.reason_phrase,
         get("call_id", ""),
         cseq,
-        get("from", ""),
-        get("to", ""),
+        from_text,
+        _tag(from_text),
+        to_text,
+        _tag(to_text),
         get("via", ""),
         get("contact", ""),
         get("user_agent", ""),
@@ -209,22 +200,31 @@ def _decoded_line(raw: bytes) -> str:
         return raw.decode("latin-1")
 
 
-def _split(raw: bytes) -> tuple[str, bytes, bool]:
-    """Head, body, and whether the empty line between them is there. Leading line ends are skipped (section 7.5)."""
+def _split(raw: bytes) -> tuple[list[str], bytes, bool]:
+    """The lines of the head, the body, and whether the empty line between them is there. Leading line ends are skipped
+    (section 7.5), folded lines are put together (section 7.3.1)."""
     if raw[:1] in {b"\r", b"\n"}:
         raw = raw.lstrip(b"\r\n")
-    strict = raw.find(b"\n\r\n")
-    bare = raw.find(b"\n\n") if strict < 0 else raw.find(b"\n\n", 0, strict)
-    if bare >= 0:
-        return decoded(raw[:bare]), raw[bare + 2 :], True
-    if strict >= 0:
-        return decoded(raw[:strict]), raw[strict + 3 :], True
-    return decoded(raw), b"", False
+    end = _HEAD_END.search(raw)
+    head, body = (raw, b"") if end is None else (raw[: end.start()], raw[end.end() :])
+    lines = decoded(head).split("\n")
+    return _unfolded(lines) if min(lines) < "!" else lines, body, end is not None
 
 
-@lru_cache(maxsize=1024)
+def _unfolded(lines: list[str]) -> list[str]:
+    return _FOLD.sub(" ", "\n".join(lines)).split("\n")
+
+
 def _tag(text: str) -> str:
-    """Of an address, behind its quoted name and its URI: both may hold anything."""
+    """As of its `address`, without reading the rest."""
+    if ";" not in text:
+        return ""
+    return _read_tag(text) if len(text) <= _REMEMBERED else _read_tag.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _read_tag(text: str) -> str:
+    """Behind the quoted name and the URI: both may hold anything."""
     quoted = _QUOTED.match(text)
     start = quoted.end() if quoted else 0
     bracket = text.find("<", start)
@@ -234,6 +234,12 @@ def _tag(text: str) -> str:
 
 
 def _start_line(line: str) -> _StartLine:
+    is_usual_answer = line.startswith("SIP/2.0 ") and len(line) <= _REMEMBERED
+    return _read_start_line(line) if is_usual_answer else _read_start_line.__wrapped__(line)
+
+
+@lru_cache(maxsize=1024)
+def _read_start_line(line: str) -> _StartLine:
     words = line.split(" ")
     if len(words) == 3 and words[2] == "SIP/2.0" and line.isprintable() and words[0] and words[1]:
         return _StartLine(True, words[0], words[1], 0, "", False)
@@ -252,7 +258,7 @@ def _headers(lines: list[str]) -> tuple[dict[str, str], bool]:
     readable = True
     for line in islice(lines, 1, None):
         name, colon, value = line.partition(":")
-        field = _field(name) if len(name) < 64 else _FIELDS.get(name.strip().lower())
+        field = _NAMES[name]
         if field is None:
             readable = readable and (colon == ":" or not name.strip())
         elif not colon:
@@ -264,13 +270,27 @@ def _headers(lines: list[str]) -> tuple[dict[str, str], bool]:
     return found, readable
 
 
-@lru_cache(maxsize=1024)
-def _field(name: str) -> str | None:
-    """Messages have few different header names; long ones, which would fill the memory, never come here."""
-    return _FIELDS.get(name.strip().lower())
+class _Names(dict[str, str | None]):
+    """The fields of header names as they were written before, of which there are few; bounded in number and in length."""
+
+    def __missing__(self, name: str) -> str | None:
+        field = _FIELDS.get(name.strip().lower())
+        if len(name) < 64:
+            if len(self) >= 1024:
+                self.clear()
+            self[name] = field
+        return field
+
+
+_NAMES = _Names()
 
 
 def _cseq(text: str) -> CSeq | None:
+    return _read_cseq(text) if len(text) <= _REMEMBERED else _read_cseq.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _read_cseq(text: str) -> CSeq | None:
     match = _CSEQ.match(text)
     return CSeq(int(match[1]), match[2]) if match else None
 
@@ -289,4 +309,5 @@ def _lacks_something(start: _StartLine, cseq: CSeq | None, found: dict[str, str]
     """RFC 3261 section 8.1.1: what every message must have (Max-Forwards, younger than RFC 2543, left aside)."""
     if cseq is None or (start.is_request and start.method != cseq.method):
         return True
-    return any([not found.get(field) for field in _MANDATORY])  # noqa: C419 (half the time of a generator)
+    get = found.get
+    return not (get("call_id") and get("cseq") and get("from") and get("to") and get("via"))

@@ -1,6 +1,5 @@
 """What a capture holds: one datagram or stream message, with its time and its two ends."""
 
-import re
 import socket
 from functools import lru_cache
 from typing import NamedTuple
@@ -11,7 +10,6 @@ RTCP_TYPES = range(200, 208)
 
 MOST_PARTS = 256
 """Of a compound RTCP packet; what has more is none."""
-_SIP_START = re.compile(rb"[\r\n]*(?:SIP/\d|[A-Za-z0-9.!%*_+`'~-]{1,32}[ \t]+[^\r\n]{1,4096}[ \t]SIP/\d)", re.I)
 
 
 class Endpoint(NamedTuple):
@@ -44,9 +42,15 @@ def ip_text(address: bytes) -> str:
     return socket.inet_ntop(socket.AF_INET if len(address) == 4 else socket.AF_INET6, address)
 
 
-def is_sip(payload: bytes) -> bool:
-    """Whether this starts as a SIP request or response does (RFC 3261 section 7); the rest may be damaged."""
-    return _SIP_START.match(payload) is not None
+@lru_cache(maxsize=8192)
+def endpoint(address: bytes, port: int) -> Endpoint:
+    """Of the 4 or 16 bytes of an address."""
+    return Endpoint(ip_text(address), port)
+
+
+def is_text(payload: bytes) -> bool:
+    """Whether this may be SIP, however damaged: RTP, RTCP, STUN and keep-alives begin as no text does."""
+    return b" " <= payload.lstrip(b"\r\n")[:1] <= b"~"
 
 
 def is_rtcp(payload: bytes) -> bool:
@@ -54,6 +58,8 @@ def is_rtcp(payload: bytes) -> bool:
 
     RFC 3550 section 6.4 and appendix A.2; RFC 5506. SRTCP, whose trailer breaks the chain, is not.
     """
+    if payload[:1] < b"\x80":
+        return False
     start = 0
     for _ in range(MOST_PARTS):
         if start + 4 > len(payload):

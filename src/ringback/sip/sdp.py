@@ -1,6 +1,9 @@
 """The part of a session description that says where media go and which way (RFC 4566, RFC 3264)."""
 
+import re
 import socket
+from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from ringback.sip.packet import Endpoint
@@ -8,6 +11,10 @@ from ringback.sip.packet import Endpoint
 MOST_STREAMS, MOST_FORMATS, MOST_LINES = 64, 128, 4_000
 """What is read of a description; there are no more payload types, and browsers with every candidate stay far below."""
 _LONGEST, _LONGEST_NAME = 65_536, 255  # bytes of a description, characters of a host
+_REMEMBERED = 8_192  # bytes: longer descriptions are read anew, or they would fill the memory
+_LINE = re.compile(r"[^\r\n]+")
+_ENDS = re.compile(r"(?:^|[\r\n])[^\S\r\n]*([cm])=([^\r\n]*)")
+"""The lines that say where media go."""
 DIRECTIONS = frozenset({"sendrecv", "sendonly", "recvonly", "inactive"})
 HOLDING = frozenset({"sendonly", "inactive"})
 """Of who put the call on hold (RFC 3264 section 8.4)."""
@@ -82,45 +89,56 @@ def media(body: bytes) -> list[Media]:
     """The streams of an SDP body, also of one inside a multipart body; those refused (port 0) left out. Of more than
     `MOST_STREAMS` the first."""
     session = current = _Section()
-    streams: list[_Section] = []
-    for line in _lines(body):
+    sections: list[_Section] = []
+    for line in _LINE.findall(_text(body))[:MOST_LINES]:
         key, equals, value = line.strip().partition("=")
-        if key == "m" and equals:
-            if len(streams) == MOST_STREAMS:
+        if not equals:
+            continue
+        if key == "m":
+            if len(sections) == MOST_STREAMS:
                 break
             current = _Section(session.address, session.direction)
             current.kind, current.port = _stream(value)
             current.formats = value.split()[3 : 3 + MOST_FORMATS]
-            streams.append(current)
+            sections.append(current)
         elif key in {"c", "a"}:
             current.add(key, value.strip())
-    return [stream.media() for stream in streams if stream.port]
+    return [each.media() for each in sections if each.port]
+
+
+def streams(body: bytes) -> tuple[Media, ...]:
+    """As `media`, which it remembers: proxies and retransmissions repeat what was said before."""
+    return _streams(body) if len(body) <= _REMEMBERED else tuple(media(body))
+
+
+@lru_cache(maxsize=512)
+def _streams(body: bytes) -> tuple[Media, ...]:
+    return tuple(media(body))
+
+
+def audio(body: bytes) -> Iterator[Media]:
+    return (stream for stream in streams(body) if stream.kind == "audio")
 
 
 def rtp_ends(body: bytes) -> list[Endpoint]:
     """The ``rtp`` of each stream that ``media`` gives, for less."""
     of_session = ""
-    ports: list[int] = []
-    addresses: list[str] = []
-    for line in _lines(body):
-        key, equals, value = line.strip().partition("=")
-        if key == "m" and equals:
-            if len(ports) == MOST_STREAMS:
+    found: list[Endpoint] = []
+    for key, value in _ENDS.findall(_text(body)):
+        if key == "m":
+            if len(found) == MOST_STREAMS:
                 break
-            ports.append(_stream(value)[1])
-            addresses.append(of_session)
-        elif key == "c":
-            address = _address(value)
-            if addresses:
-                addresses[-1] = address
-            else:
-                of_session = address
-    return [Endpoint(address, port) for address, port in zip(addresses, ports, strict=True) if port]
+            found.append(Endpoint(of_session, _stream(value)[1]))
+        elif found:
+            found[-1] = Endpoint(_address(value), found[-1].port)
+        else:
+            of_session = _address(value)
+    return [each for each in found if each.port]
 
 
-def _lines(body: bytes) -> list[str]:
+def _text(body: bytes) -> str:
     begin = max(body.find(b"v=0"), 0)
-    return body[begin : begin + _LONGEST].decode("latin-1").splitlines()[:MOST_LINES]
+    return body[begin : begin + _LONGEST].decode("latin-1")
 
 
 def _stream(value: str) -> tuple[str, int]:
@@ -147,6 +165,11 @@ def _port(text: str) -> int:
 
 def _address(connection: str) -> str:
     """``IN IP4 192.0.2.1/127`` → ``192.0.2.1``, in the form of Endpoint where it is an address."""
+    return _read_address(connection) if len(connection) <= _LONGEST_NAME else _read_address.__wrapped__(connection)
+
+
+@lru_cache(maxsize=1024)
+def _read_address(connection: str) -> str:
     words = connection.split()
     text = words[-1].partition("/")[0] if words else ""
     family = socket.AF_INET6 if ":" in text else socket.AF_INET

@@ -3,25 +3,25 @@
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from ringback.sip import rtcp_json, voice_reports
 from ringback.sip.message import decoded
 from ringback.sip.order import causal
 from ringback.sip.packet import Packet
-from ringback.sip.reports import is_bare, reports
-from ringback.sip.rtcp import Report, ReportBlock, RoundTrips
+from ringback.sip.reports import is_bare, reports, rtcp_json, voice_reports
+from ringback.sip.reports.rtcp import ReportBlock, RoundTrips, RtcpReport
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def text(packets: Iterable[Packet]) -> Iterator[str]:
     """In causal order every SIP message as it was sent, under a line of time (UTC), transport, source and
-    destination, and one line for every RTCP packet, with the JSON that it came as. Quality reports (RFC 6035) are shown as
+    destination, with a mark where it is malformed, and one line for every RTCP packet, with the JSON that it came as. Quality reports (RFC 6035) are shown as
     messages are. What is none of these is left out; nothing yields nothing.
     """
     trips = RoundTrips()
     for packet, message in causal(packets):
         if message is not None or voice_reports.is_bare(packet.payload):
-            yield f"{_line(packet)}\n{_closed(decoded(packet.payload))}\n"
+            mark = " malformed" if message is not None and message.malformed else ""
+            yield f"{_line(packet)}{mark}\n{_closed(decoded(packet.payload))}\n"
         elif is_bare(packet.payload):
             told = "; ".join(_report(packet.at_us, report, trips) for report in reports(packet.payload))
             source = f" {_printable(decoded(packet.payload))}" if rtcp_json.is_json(packet.payload) else ""
@@ -37,7 +37,7 @@ def _closed(message: str) -> str:
     return message if message.endswith("\n") else message + "\n"
 
 
-def _report(at_us: int, report: Report, trips: RoundTrips) -> str:
+def _report(at_us: int, report: RtcpReport, trips: RoundTrips) -> str:
     trips.sent(at_us, report)
     words = [report.kind, f"ssrc={report.ssrc:#010x}"]
     if report.kind == "SR":

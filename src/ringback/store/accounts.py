@@ -35,10 +35,21 @@ def create_customer(
     return customer_id
 
 
+def customers(db: Db) -> set[int]:
+    """The ids of all that are there."""
+    return {row[0] for row in db.all("SELECT id FROM customers WHERE deleted_at IS NULL")}
+
+
 def country_of(db: Db, customer_id: int) -> str | None:
     """The ISO 3166 country in which the customer dials."""
     country: str | None = value(db, "SELECT cc FROM customers WHERE id = :customer", {"customer": customer_id})
     return country
+
+
+def extension_of(db: Db, customer_id: int, user_id: int) -> str | None:
+    sql = "SELECT ext FROM users WHERE customer_id = :customer AND id = :id"
+    found: str | None = value(db, sql, {"customer": customer_id, "id": user_id})
+    return found
 
 
 def full_name(first_name: str | None, last_name: str | None) -> str | None:

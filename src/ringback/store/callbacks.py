@@ -9,7 +9,7 @@ from ringback.store.database import Db, value
 
 HOSTS = 100
 _HOST = re.compile(r"[a-z0-9_.:\[\]-]{1,255}")
-OPEN = ("NEW", "REQUESTED", "CALLING")
+OPEN = ("NEW", "REQUESTED", "CALLING", "OFFLINE")
 """The states of a request that may still lead to a call."""
 
 
@@ -19,19 +19,11 @@ def add_visitors(db: Db, customer_id: int, visitors: Sequence[Mapping[str, Any]]
     return rows.insert(db, schema.callmeback_visitors, customer_id, fixed)
 
 
-def change_visitor(db: Db, customer_id: int, visitor_id: int, changes: Mapping[str, Any]) -> None:
-    rows.update(db, schema.callmeback_visitors, customer_id, visitor_id, changes)
-
-
 def add_requests(db: Db, customer_id: int, requests: Sequence[Mapping[str, Any]]) -> list[int]:
     """One row per request to be called back (columns of `schema.callmeback_requests`)."""
     return rows.insert(
         db, schema.callmeback_requests, customer_id, [{"state": "REQUESTED", **each} for each in requests]
     )
-
-
-def change_request(db: Db, customer_id: int, request_id: int, changes: Mapping[str, Any]) -> None:
-    rows.update(db, schema.callmeback_requests, customer_id, request_id, changes)
 
 
 def seen_on(db: Db, customer_id: int, setting_id: int, host: str, at: int) -> None:
@@ -59,7 +51,8 @@ def delete_settings(db: Db, customer_id: int, ids: Sequence[int]) -> None:
     sql = f"UPDATE callmeback_visitors SET state = 'REFUSED' WHERE {rows.by_ids(db)}"
     db.run(sql, {"customer": customer_id, "ids": [row[0] for row in waiting if row[0] is not None]})
     db.run(
-        f"UPDATE callmeback_requests SET state = 'REFUSED', reason = 'The widget was removed.' WHERE {still_open}",
+        "UPDATE callmeback_requests SET state = 'REFUSED', stage = 'refused', open_number = NULL,"
+        f" reason = 'removed' WHERE {still_open}",
         bound,
     )
     for table in (schema.callmeback_visitors, schema.callmeback_requests):

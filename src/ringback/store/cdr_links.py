@@ -43,7 +43,7 @@ def link(db: Db, customer_id: int, msdr_ids: Sequence[int]) -> int:
     """Links these MSDRs, as far as they have no CDR yet; returns how many were linked."""
     sql = f"{_MSDRS} WHERE {rows.by_ids(db)} AND cdr_id IS NULL"
     found = db.all(sql, {"customer": customer_id, "ids": list(msdr_ids)})
-    return sum(_link(db, customer_id, _Msdr(*row)) for row in found)
+    return _linked(db, customer_id, [_Msdr(*row) for row in found])
 
 
 def link_near(db: Db, customer_id: int, calldates: Sequence[int]) -> int:
@@ -55,8 +55,7 @@ def link_near(db: Db, customer_id: int, calldates: Sequence[int]) -> int:
     # The + keeps SQLite from walking all that were never linked.
     sql = f"{_MSDRS} WHERE customer_id = :customer AND created_at BETWEEN :first AND :last AND +cdr_id IS NULL"
     found = db.all(sql, bound)
-    near = (msdr for msdr in (_Msdr(*row) for row in found) if _is_near(msdr.created_at, starts))
-    return sum(_link(db, customer_id, msdr) for msdr in near)
+    return _linked(db, customer_id, [msdr for row in found if _is_near((msdr := _Msdr(*row)).created_at, starts)])
 
 
 def one_call(db: Db, customer_id: int, src: str, dst: str, first: int, last: int) -> list[int]:
@@ -80,9 +79,21 @@ _CDRS = """
 """
 
 
-def _link(db: Db, customer_id: int, msdr: _Msdr) -> bool:
-    bound = {"customer": customer_id, "first": msdr.created_at - WINDOW_S, "last": msdr.created_at + WINDOW_S}
-    fitting = [cdr for cdr in (_Cdr(*row) for row in db.all(_CDRS, bound)) if _fits(msdr, cdr)]
+def _linked(db: Db, customer_id: int, msdrs: Iterable[_Msdr]) -> int:
+    """How many were. Those that began in one second may be of the same CDRs, which are read once."""
+    by_start: dict[int, list[_Msdr]] = {}
+    for msdr in msdrs:
+        by_start.setdefault(msdr.created_at, []).append(msdr)
+    linked = 0
+    for at, some in by_start.items():
+        bound = {"customer": customer_id, "first": at - WINDOW_S, "last": at + WINDOW_S}
+        near = [_Cdr(*row) for row in db.all(_CDRS, bound)]
+        linked += sum(_link(db, customer_id, msdr, near) for msdr in some)
+    return linked
+
+
+def _link(db: Db, customer_id: int, msdr: _Msdr, near: Iterable[_Cdr]) -> bool:
+    fitting = [cdr for cdr in near if _fits(msdr, cdr)]
     if not fitting or not all(_is_one_call(fitting[0], each) for each in fitting):
         return False
     rows.update(db, schema.msdrs, customer_id, msdr.id, {"cdr_id": fitting[0].id})

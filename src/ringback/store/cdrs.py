@@ -10,6 +10,8 @@ from ringback.store.parties import contact_of, user_of
 _INDEXED = "INSERT INTO cdr_numbers (rowid, src, dst) VALUES (:id, :src, :dst)"
 _UNINDEXED = "INSERT INTO cdr_numbers (cdr_numbers, rowid, src, dst) VALUES ('delete', :id, :src, :dst)"
 _NOBODY = {None, 0}
+_HUNG_ON = ("id", "calldate", "user_id", "src_id", "src", "dst_id", "dst")
+_COLUMNS = frozenset(schema.columns(schema.cdrs))
 _LINKED = (
     schema.monitors,
     schema.msdrs,
@@ -74,6 +76,21 @@ def _note_last_calls(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]
         " AND (last_call_at IS NULL OR last_call_at < :at)"
     )
     db.many(sql, [{"customer": customer_id, "id": contact, "at": at} for contact, at in sorted(latest.items())])
+
+
+def amend(db: Db, customer_id: int, cdr_id: int, changes: Mapping[str, Any]) -> None:
+    """Changes a CDR with all that hangs on its columns."""
+    bound = {"customer": customer_id, "id": cdr_id}
+    rows.lock(db, schema.cdrs, customer_id, [cdr_id])
+    sql = f"SELECT {', '.join(_HUNG_ON)} FROM cdrs WHERE customer_id = :customer AND id = :id"
+    before = dict(zip(_HUNG_ON, db.all(sql, bound)[0], strict=True))
+    own = {name: each for name, each in changes.items() if name in _COLUMNS}
+    if db.engine == "sqlite":
+        db.many(_UNINDEXED, [before])
+        db.many(_INDEXED, [{**before, **own}])
+    rows.update(db, schema.cdrs, customer_id, cdr_id, own)
+    rows.delete_where(db, schema.cdr_parties, customer_id, "customer_id = :customer AND cdr_id = :id", bound)
+    rows.insert(db, schema.cdr_parties, customer_id, _parties({**before, **own}))
 
 
 def delete(db: Db, customer_id: int, ids: Sequence[int]) -> None:

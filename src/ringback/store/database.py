@@ -70,6 +70,10 @@ class Db(Protocol):
         """The next `n` ids of a sequence, ascending; never given out again."""
         ...
 
+    def wake(self) -> None:
+        """Those who `listen` hear of it when this transaction is committed."""
+        ...
+
 
 class Database(Protocol):
     """A database that any thread may use. `work` may run again after a conflict: it has no other effect."""
@@ -96,6 +100,12 @@ class Database(Protocol):
         """Rows in lots of `size`, in one snapshot, without holding them in memory and without the time limit."""
         ...
 
+    def listen(self, heard: Callable[[], None]) -> AbstractContextManager[None]:
+        """Inside, `heard` is called after each commit that was to wake somebody, and now and then for nothing. In any thread; it
+        must not wait. On SQLite only commits of this process are heard, and a server of PostgreSQL may be away for a while:
+        who must miss nothing looks by itself, too."""
+        ...
+
     def size(self) -> Size: ...
 
     def settle(self) -> None:
@@ -110,14 +120,14 @@ class Database(Protocol):
     def close(self) -> None: ...
 
 
-def persistently(database: Database, work: Callable[[Db], T]) -> T:
+def persistently(database: Database, work: Callable[[Db], T], *, at_once: bool = True) -> T:
     """Writes; again when another process stored some of the same rows at the same moment (Taken), which `work` then finds."""
     for _ in range(ATTEMPTS - 1):
         try:
-            return database.write(work)
+            return database.write(work, at_once=at_once)
         except Taken:
             continue
-    return database.write(work)
+    return database.write(work, at_once=at_once)
 
 
 def first(db: Db, sql: str, params: Params = {}) -> Row | None:

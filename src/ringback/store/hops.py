@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ringback.store import billing
+from ringback.store import billing, outbox
 from ringback.store.database import Db
 
 
@@ -18,7 +18,8 @@ def add(db: Db, customer_id: int, hops: Sequence[Mapping[str, Any]], now: int) -
     known = _known(db, customer_id, list(unique))
     fresh = [hop for hop in unique.values() if hop["source_key"] not in known][::-1]
     placed = _in_trees(db, customer_id, fresh)
-    billing.insert(db, customer_id, placed, billing.deck_for(db, customer_id, placed), now)
+    ids = billing.insert(db, customer_id, placed, billing.deck_for(db, customer_id, placed), now)
+    outbox.changed(db, customer_id, "cdr.created", ids)
     return len(fresh)
 
 

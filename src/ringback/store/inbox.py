@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from ringback.store import mailbox_calls, recordings, rows, schema
+from ringback.store import mailbox_calls, outbox, recordings, rows, schema
 from ringback.store.database import Db, first, value
 
 State = Literal["waiting", "broken"]
@@ -104,6 +104,7 @@ def become(db: Db, entry: Entry, found: Mapping[str, Any]) -> None:
     """The entry goes and its row comes, with what was `found` (duration, size). Raises Taken when its source has a row."""
     rows.delete(db, schema.audio_inbox, entry.customer_id, [entry.id])
     insert(db, entry.customer_id, entry.shelf, {**entry.row, **found, "blob_key": entry.mp3_key})
+    outbox.changed(db, entry.customer_id, f"{entry.shelf.removesuffix('s')}.created", [entry.row["id"]])
 
 
 def insert(db: Db, customer_id: int, shelf: str, row: Mapping[str, Any]) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from ringback.calls.numbers import clean
 from ringback.sip import legs
-from ringback.sip.dialog import MediaSession
+from ringback.sip.dialogs.session import MediaSession
 from ringback.sip.legs import CERTAIN, Leg, Times
-from ringback.sip.packet import SECOND_US, Packet
+from ringback.sip.packet import SECOND_US
 from ringback.store.database import Db
 
 MOST_LEGS = 128
@@ -35,23 +35,26 @@ class Told:
     """What a session has said of others so far, so that it is read and written once."""
 
     def __init__(self) -> None:
-        self.correlations: set[str] = set()
-        """What capture agents say ties it to others."""
         self._keys: set[str] = set()
-        self._read = 0
-        self._last: Packet | None = None
+        self._fresh: set[str] = set()
 
-    def fresh(self, messages: Sequence[Packet]) -> set[str]:
-        """Keys that are new. `messages`: all of the session; only those that came since are read."""
-        if not self._read or len(messages) < self._read or messages[self._read - 1] is not self._last:
-            self._read = 0
-        found = {f"{legs.CORRELATED}{each}"[: legs.LONGEST_KEY] for each in self.correlations}
-        for packet in messages[self._read :]:
-            if legs.tells(packet.payload):
-                found |= legs.keys(packet.payload)
-        self._read, self._last = len(messages), messages[-1] if messages else None
-        found = set(sorted(found - self._keys)[: max(MOST_TOLD - len(self._keys), 0)])
-        self._keys |= found
+    def hear(self, payload: bytes) -> None:
+        """A message for which `legs.tells` holds."""
+        self._take(legs.keys(payload))
+
+    def correlate(self, name: str) -> None:
+        """A capture agent says that it belongs to what has this name."""
+        self._take({f"{legs.CORRELATED}{name}"[: legs.LONGEST_KEY]})
+
+    def _take(self, keys: set[str]) -> None:
+        if not keys <= self._keys:
+            found = sorted(keys - self._keys)[: max(MOST_TOLD - len(self._keys), 0)]
+            self._keys.update(found)
+            self._fresh.update(found)
+
+    def fresh(self) -> set[str]:
+        """Keys that came since this was asked last."""
+        found, self._fresh = self._fresh, set()
         return found
 
 
@@ -165,13 +168,18 @@ class _Search:
             return
         where = "src = :src"
         before = self._of(where, leg.began_us - legs.LONGEST_US, leg.began_us + legs.SLACK_US, {"src": leg.src})
-        self._crowded |= {name} if len(before) > MOST_OF_KEY else set()
+        if len(before) > MOST_OF_KEY:
+            self._crowded.add(name)
+            late = self._of(where, leg.last_us - legs.LONGEST_US, leg.began_us + legs.SLACK_US, {"src": leg.src})
+            if len(late) > MOST_OF_KEY:  # so is whatever it may have led to: none of them would be tied
+                return
         after = self._of(where, leg.began_us - legs.SLACK_US, leg.last_us + legs.SLACK_US, {"src": leg.src})
         yield from (*before, *after)
 
     def _by_transfer(self, name: str) -> Iterator[str]:
-        for user, _, _, at_us in self._legs[name].referred[:MOST_KEYS]:
-            yield from self._of("dst = :dst", at_us - legs.SLACK_US, at_us + legs.REFERRED_US, {"dst": user})
+        for each in self._legs[name].referred[:MOST_KEYS]:
+            first_us, last_us = each.at_us - legs.SLACK_US, each.at_us + legs.REFERRED_US
+            yield from self._of("dst = :dst", first_us, last_us, {"dst": each.user})
 
     def _of(self, where: str, first_us: int, last_us: int, bound: Mapping[str, str]) -> list[str]:
         sql = f"""

@@ -16,7 +16,8 @@ LONGEST_S = 7_200
 MAILBOX = "VM"
 
 _CALLS = """
-    SELECT live_id, parent_live_id, user_id = :user OR dst_id = :user_text, user_id IS NULL AND dst_id IS NULL FROM cdrs
+    SELECT live_id, parent_live_id, user_id = :user OR dst_id = :user_text,
+        dst_id IS NULL AND (user_id IS NULL OR src_id = CAST(user_id AS TEXT)) FROM cdrs
     WHERE customer_id = :customer AND calldate BETWEEN :earliest AND :latest AND calldate + duration >= :over
     AND disposition = :mailbox AND src = :caller
 """

@@ -15,10 +15,6 @@ def add_chats(db: Db, customer_id: int, chats: Sequence[Mapping[str, Any]]) -> l
     return rows.insert(db, schema.chats, customer_id, [{"state": "WAITING", **chat} for chat in chats])
 
 
-def change_chat(db: Db, customer_id: int, chat_id: int, changes: Mapping[str, Any]) -> None:
-    rows.update(db, schema.chats, customer_id, chat_id, changes)
-
-
 def add_chatmsgs(db: Db, customer_id: int, messages: Sequence[Mapping[str, Any]]) -> list[int]:
     """Chat messages (columns of `schema.chatmsgs`). `user_id` is the user who sent it, else the one who got it."""
     return rows.insert(db, schema.chatmsgs, customer_id, [{"user_id": _user(each), **each} for each in messages])

@@ -1,5 +1,6 @@
 """PostgreSQL (14 or newer) through psycopg: a pool of connections, COPY for bulk, conflicts tried again."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
@@ -21,6 +22,8 @@ from ringback.store.slices.postgres import PostgresSlices
 CONNECTIONS = 10
 WAIT_S = 10.0
 ATTEMPTS = 4
+CHANNEL = "ringback"
+NOTICE_S = 1.0
 COPY_FROM = 200  # rows from which COPY is cheaper than INSERT
 BEGIN_WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = DEFAULT"
 
@@ -75,6 +78,9 @@ class PostgresDb:
     def new_ids(self, name: str, n: int) -> list[int]:
         sql = f"SELECT nextval('{name}_ids') FROM generate_series(1, :n)"
         return list(chain.from_iterable(self.all(sql, {"n": n})))
+
+    def wake(self) -> None:
+        self.connection.execute(f"NOTIFY {CHANNEL}")
 
 
 class _Slices:
@@ -165,6 +171,29 @@ class PostgresDatabase:
         ):
             cursor.execute(percent_style(sql), params)
             yield iter(lambda: cursor.fetchmany(size), [])
+
+    @contextmanager
+    def listen(self, heard: Callable[[], None]) -> Iterator[None]:
+        stopping = threading.Event()
+        thread = threading.Thread(target=self._hear, args=(heard, stopping), name="notices", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopping.set()
+            thread.join()
+
+    def _hear(self, heard: Callable[[], None], stopping: threading.Event) -> None:
+        """With a connection of its own, and another when it is lost."""
+        while not stopping.is_set():
+            try:
+                with psycopg.connect(self.url, autocommit=True) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    while not stopping.is_set():
+                        heard()
+                        list(connection.notifies(timeout=NOTICE_S, stop_after=1))
+            except psycopg.Error:
+                stopping.wait(NOTICE_S)
 
     def size(self) -> Size:
         sql = """

@@ -9,8 +9,8 @@ import msgspec
 from ringback.calls.numbers import clean
 from ringback.sip.message import user_of
 from ringback.sip.packet import SECOND_US, Packet
-from ringback.sip.registers import Attempt, is_register, sighting
 from ringback.sip.registrations import Past, Phone, State, added, state
+from ringback.sip.registrations.registers import RegisterAttempt, is_register, sighting
 from ringback.store import captures, rows, schema
 from ringback.store.database import Db
 
@@ -46,7 +46,7 @@ def take(
 
     Raises Taken when another process stores the same phone for the first time just now.
     """
-    given: dict[str, dict[str, list[Attempt]]] = {}
+    given: dict[str, dict[str, list[RegisterAttempt]]] = {}
     until_us = (now + AHEAD_S) * SECOND_US
     for packet, capture_id in messages:
         found = sighting(packet, capture_id) if is_register(packet.payload) and packet.at_us < until_us else None
@@ -57,7 +57,24 @@ def take(
         _keep(db, customer_id, given, users_by_extension)
 
 
-def _keep(db: Db, customer_id: int, given: Mapping[str, Mapping[str, list[Attempt]]], users: Mapping[str, int]) -> None:
+class Kept(NamedTuple):
+    """What is kept of a phone: its address-of-record and device, as stored, and its last attempts."""
+
+    aor: str
+    device: str
+    attempts: tuple[RegisterAttempt, ...]
+
+
+def kept(db: Db, customer_id: int, registration_id: int) -> Kept:
+    """Of a registration that is there."""
+    sql = "SELECT aor, device, attempts FROM registrations WHERE customer_id = :customer AND id = :id"
+    ((aor, device, phone),) = db.all(sql, {"customer": customer_id, "id": registration_id})
+    return Kept(aor, device, _PHONE.decode(phone).attempts)
+
+
+def _keep(
+    db: Db, customer_id: int, given: Mapping[str, Mapping[str, list[RegisterAttempt]]], users: Mapping[str, int]
+) -> None:
     known = _known(db, customer_id, list(given))
     after: list[_Row] = []
     for aor, devices in given.items():
@@ -86,7 +103,7 @@ def _known(db: Db, customer_id: int, aors: Sequence[str]) -> dict[str, dict[str,
 
 
 def _changed(
-    aor: str, before: Mapping[str, _Row], devices: Mapping[str, list[Attempt]], user_id: int | None
+    aor: str, before: Mapping[str, _Row], devices: Mapping[str, list[RegisterAttempt]], user_id: int | None
 ) -> Iterator[_Row]:
     """The rows of an address-of-record that are not as they were. A device may have removed the contacts of all."""
     blank = _Row(None, Phone(), {})

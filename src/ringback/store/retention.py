@@ -71,6 +71,10 @@ def of_customer(db: Db, customer_id: int) -> dict[str, int]:
     return rules_of(text)
 
 
+def span_of_packets(db: Db, customer_id: int, now: int) -> slices.Span:
+    return slices.span(now, of_customer(db, customer_id).get("sip"))
+
+
 def cut_of(rule: str, limit: int, now: int) -> int:
     """What is from before this instant goes; where bytes are counted, anything may."""
     return NEVER if rule in BYTES else now - limit * DAY_S

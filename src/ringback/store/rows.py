@@ -59,7 +59,7 @@ def update(db: Db, table: Table, customer_id: int, row_id: int, changes: Mapping
     if not changes:
         return
     before: list[dict[str, Any]] = []
-    if touches_counts(table, changes):
+    if not counted_columns(table).isdisjoint(changes):
         lock(db, table, customer_id, [row_id])
         before = _counted_rows(db, table, customer_id, [row_id])
     sets = ", ".join(f'"{name}" = :{name}_' for name in changes)
@@ -132,9 +132,10 @@ def by_ids(db: Db) -> str:
     return f"{own} = :customer AND {db.among('id', 'ids')}"
 
 
-def touches_counts(table: Table, changes: Mapping[str, Any]) -> bool:
+def counted_columns(table: Table) -> frozenset[str]:
+    """On which its counters depend."""
     spec = counted(table)
-    return spec is not None and not changes.keys().isdisjoint({spec[0], *spec[1]})
+    return frozenset() if spec is None else frozenset({spec[0], *spec[1]})
 
 
 def _counted_rows(db: Db, table: Table, customer_id: int, ids: Sequence[int]) -> list[dict[str, Any]]:

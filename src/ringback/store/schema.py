@@ -63,6 +63,8 @@ def _link(name: str, one: str, other: str, *more: Column[int]) -> Table:
 
 _LINKED = text("linkedid IS NOT NULL")  # imports have none, and no index to keep
 _OPEN = text("status <> 'ENDED'")
+_UNTIED = text("live_id IS NOT NULL AND cdr_id IS NULL")
+_TRACEABLE = text("network IS NOT NULL")
 
 # -- customers, users, sessions ---------------------------------------------------------------------------------------
 
@@ -74,6 +76,7 @@ customers = Table(
     *_texts("cc", "currency_iso", "language", "time_zone", "retention"),
     *_ints("balance", "deleted_at"),
     _int("created_at"),
+    *_ints("max_call_rate"),
 )
 
 users = Table(
@@ -97,6 +100,7 @@ users = Table(
     *_ints("audio_duration", "audio_size"),
     _int("nb_sip_locations"),
     *_texts("presence"),
+    *_ints("chat_until"),  # takes visitors' chats until then
     UniqueConstraint("email_folded"),
     UniqueConstraint("customer_id", "ext"),
     Index(None, "customer_id", "id"),
@@ -343,6 +347,19 @@ mediasessions = Table(
     info={"counted": ("created_at", ("user_id",))},
 )
 
+spooled = Table(
+    "spooled",  # messages of a PBX's voicemail spool that are voice messages here: see store/spooled.py
+    metadata,
+    Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("pbx", TEXT, primary_key=True),  # the connector's name
+    Column("source_key", TEXT, primary_key=True),
+    _text("place"),  # CONTEXT/MAILBOX
+    _text("folder"),  # in which both sides had it last
+    _int("was_here"),  # 1: it became a voice message
+    Index(None, "customer_id", "pbx", "place"),
+    sqlite_with_rowid=False,
+)
+
 leg_keys = Table(
     "leg_keys",  # what a media session says of others that it belongs to: see sip/legs.py
     metadata,
@@ -364,7 +381,7 @@ msdrs = Table(
     _int("duration"),
     *_ints("media_session_id", "user_id", "cdr_id"),
     *_texts("src", "src_id", "src_ua", "dst", "dst_id", "dst_ua", "t_cause", "type", "quality"),
-    *_texts("src_ip", "dst_ip"),
+    *_texts("src_ip", "dst_ip", "ended_by"),
     UniqueConstraint("customer_id", "call_id"),
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "cdr_id"),
@@ -403,8 +420,16 @@ chats = Table(
     *_texts("operator_ua", "visitor_city", "visitor_country", "visitor_email", "visitor_geo", "visitor_id"),
     *_texts("visitor_ip", "visitor_name", "visitor_referer", "visitor_ua"),
     _text("state"),
+    # Of chats in the widget: the visitor's (while it is open, in `open_token` too), and the users who are asked (",7,8,").
+    *_texts("token", "open_token", "network", "asked", "visitor_page"),
+    *_ints("accepted_at", "seen_at", "visitor_typing_at", "operator_typing_at", "revision", "transcripts"),
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "operator_id", "created_at", "id"),
+    Index(None, "customer_id", "token"),
+    Index(None, "customer_id", "open_token", unique=True),
+    Index(None, "customer_id", "network", "created_at"),
+    Index(None, "customer_id", "website_id", "created_at"),
+    Index(None, "customer_id", "created_at", sqlite_where=_TRACEABLE, postgresql_where=_TRACEABLE),
     info={"counted": ("created_at", ("operator_id",))},
 )
 
@@ -414,8 +439,8 @@ chatmsgs = Table(
     _id(),
     _customer(),
     _int("created_at"),
-    *_ints("chat_id", "user_id", "read_at"),
-    *_texts("from_id", "from_name", "to_id", "to_name"),
+    *_ints("chat_id", "user_id", "read_at", "delivered_at", "number"),  # from 1 on, of a chat in the widget
+    *_texts("from_id", "from_name", "to_id", "to_name", "client_id"),
     _text("message"),
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "chat_id", "created_at", "id"),
@@ -540,19 +565,28 @@ copied = Table(
 
 # -- live calls -------------------------------------------------------------------------------------------------------
 
-calls = Table(
-    "calls",  # the live-call state; rows live as long as the call
-    metadata,
-    _id(),
-    _customer(),
-    _int("start_time"),
-    *_ints("connected_at", "duration", "parent_id", "user_id", "peer_user_id", "src_rate", "dst_rate", "min_charge"),
-    *_texts("clid", "context", "destination", "dst", "dst_call_id", "dst_codec", "dst_connection", "dst_contact"),
-    *_texts("dst_id", "dst_name", "dst_ua", "monitor_state", "queue_state", "referred_by", "src", "src_call_id"),
-    *_texts("src_codec", "src_contact", "src_id", "src_name", "src_ua", "action_url", "action_text"),
-    _text("state"),
-    Index(None, "customer_id", "start_time", "id"),
-)
+
+def _calls(name: str, *more: Column[int] | Index) -> Table:
+    return Table(
+        name,
+        metadata,
+        _id(),
+        _customer(),
+        _int("start_time"),
+        *_ints(
+            "connected_at", "duration", "parent_id", "user_id", "peer_user_id", "src_rate", "dst_rate", "min_charge"
+        ),
+        *_texts("clid", "context", "destination", "dst", "dst_call_id", "dst_codec", "dst_connection", "dst_contact"),
+        *_texts("dst_id", "dst_name", "dst_ua", "monitor_state", "queue_state", "referred_by", "src", "src_call_id"),
+        *_texts("src_codec", "src_contact", "src_id", "src_name", "src_ua", "action_url", "action_text"),
+        _text("state"),
+        *more,
+    )
+
+
+# The live-call state: rows live as long as the call, and what they were at its end for some minutes more.
+calls = _calls("calls", Index(None, "customer_id", "start_time", "id"))
+ended_calls = _calls("ended_calls", _int("ended_at"), Index(None, "customer_id", "id"))
 
 # -- call me back -----------------------------------------------------------------------------------------------------
 
@@ -587,7 +621,9 @@ callmeback_settings = Table(
     _text("dial_first"),
     *_texts("hours", "holidays"),
     _int("chat_enabled"),
+    *_texts("public_key", "missed_mail"),  # what a page names it by; whom missed callbacks are told
     Index(None, "customer_id", "id"),
+    Index(None, "public_key", unique=True),
 )
 
 callmeback_domains = Table(
@@ -611,9 +647,13 @@ callmeback_visitors = Table(
     *_texts("ip", "country", "city", "ua", "referer", "page", "number", "name"),
     _text("state"),
     *_ints("cdr_id"),
+    *_texts("token", "network"),  # by which its page knows it; the address, or the /64 that it is in
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "setting_id"),
     Index(None, "customer_id", "cdr_id"),
+    Index(None, "customer_id", "token", unique=True),
+    Index(None, "customer_id", "network", "created_at"),
+    Index(None, "customer_id", "created_at", sqlite_where=_TRACEABLE, postgresql_where=_TRACEABLE),
     info={"counted": ("created_at", ())},
 )
 
@@ -627,10 +667,31 @@ callmeback_requests = Table(
     *_texts("number", "reason"),
     _text("state"),
     _int("created_at"),
+    *_texts("token", "network", "dial_first", "channel"),  # channel: the id of the call's first one at the PBX
+    *_texts("stage", "open_number"),  # see callback/course.py; the number, while the request is open
+    *_ints("live_id", "tries", "due_at", "changed_at", "rang_at", "price_micro", "most_s"),
     Index(None, "customer_id", "created_at", "id"),
-    Index(None, "customer_id", "setting_id"),
+    Index(None, "customer_id", "setting_id", "created_at"),
     Index(None, "customer_id", "cdr_id"),
+    Index(None, "customer_id", "token", unique=True),
+    Index(None, "customer_id", "open_number", unique=True),
+    Index(None, "customer_id", "number", "created_at"),
+    Index(None, "customer_id", "network", "created_at"),
+    Index(None, "customer_id", "created_at", sqlite_where=_TRACEABLE, postgresql_where=_TRACEABLE),
+    Index(None, "customer_id", "live_id", sqlite_where=_UNTIED, postgresql_where=_UNTIED),
     info={"counted": ("created_at", ())},
+)
+
+callmeback_donotcall = Table(
+    "callmeback_donotcall",  # numbers that are never called back
+    metadata,
+    _id(),
+    _customer(),
+    _text("number"),
+    *_texts("note"),
+    _int("created_at"),
+    UniqueConstraint("customer_id", "number"),
+    Index(None, "customer_id", "created_at", "id"),
 )
 
 # -- the machine's own ------------------------------------------------------------------------------------------------
@@ -663,6 +724,26 @@ jobs = Table(
     UniqueConstraint("customer_id", "kind", "unique_key"),
     Index(None, "state", "run_at"),
     Index(None, "kind", "state", "run_at"),
+)
+
+_UNNUMBERED = text("number IS NULL")
+events = Table(
+    "events",  # what has changed lately, for streams: which record, nothing of it; numbered when it is committed
+    metadata,
+    _id(),
+    _customer(),
+    _text("kind"),
+    _int("object_id"),
+    _int("number", null=True),
+    Index(None, "customer_id", "number"),
+    Index("ix_events_unnumbered", "id", sqlite_where=_UNNUMBERED, postgresql_where=_UNNUMBERED),
+)
+
+event_marks = Table(
+    "event_marks",  # the number of each customer's last event, which stays when the event is gone
+    metadata,
+    Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
+    _int("last"),
 )
 
 server_secrets = Table(

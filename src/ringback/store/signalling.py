@@ -5,62 +5,58 @@ a crash, another process, or a message that comes late only makes it be read aga
 stored again.
 """
 
-from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import groupby
 from typing import NamedTuple
 
 from ringback.sip.causes import Q850
-from ringback.sip.dialog import Dialog, MediaSession, Status
-from ringback.sip.dialogs import expired
+from ringback.sip.dialogs.session import MediaSession, Status, expired
 from ringback.sip.message import SipMessage
 from ringback.sip.order import causal
 from ringback.sip.packet import SECOND_US, Packet
 from ringback.sip.reports import is_report
-from ringback.store import captures, rows, schema, slices
-from ringback.store.captures import Kept, Seen
-from ringback.store.database import Db
+from ringback.store import captures, mediasessions, rows, schema, slices
+from ringback.store.captured_calls import MOST_OF_A_CALL, Call, Calls, Message
+from ringback.store.captures import Seen
+from ringback.store.database import ATTEMPTS, Database, Db, T, Taken
+from ringback.store.mediasessions import Kept, Saved, known
 
 UNANSWERED_S = 3_600
 ANSWERED_S = 86_400
 """After so long without a message a session that has not been answered, or has been, is taken for ended."""
 LOST = Q850[102]
-MOST_OF_A_CALL = 2_000
-"""SIP messages, and as many reports; those that come after them are stored, and change nothing."""
 CLOSED_AT_ONCE = 500
-MOST_IN_MEMORY = 192 << 20
-"""Bytes of calls."""
-FAR_S = 2 * 86_400
-"""A capture clock that is so far from ours says nothing of the day."""
-
-_OVERHEAD = 900  # bytes that a message takes beside its payload
-_OF_CALL = frozenset({"INVITE", "ACK", "BYE", "CANCEL", "PRACK", "UPDATE"})
-
-
-class Message(NamedTuple):
-    """`call_id`: its key, empty for what belongs to no dialog. `day`: of the slice, if it begins a call or belongs to none.
-    `sip`: what it says; None for a report on media."""
-
-    call_id: str
-    day: int
-    row: slices.Row
-    packet: Packet
-    sip: SipMessage | None
+MOST_DAYS = 64
+"""Slices that calls of one lot may begin in."""
 
 
 class Stored(NamedTuple):
-    """How many packets were stored, and how many were there already."""
+    """How many packets were stored, and how many were there already; what that made new; and the ids of the sessions whose
+    packets these were."""
 
     new: int
     known: int
+    saved: Saved
+    sessions: list[int]
 
 
-def message(call_id: str, seen: Seen, correlation: str, sip: SipMessage | None, now: int) -> Message:
-    name = captures.key(call_id)
-    at_s = seen.packet.at_us // SECOND_US
-    day = slices.day_of(at_s if abs(at_s - now) < FAR_S else now)
-    return Message(name, day, captures.packet_row(name, *seen, correlation), seen.packet, sip)
+def written(database: Database, calls: Calls, work: Callable[[Db], T]) -> T:
+    """A transaction with calls in memory: of one that did not come to its end they keep nothing. Again where another process
+    stored the same call at the same moment."""
+    for _ in range(ATTEMPTS - 1):
+        with suppress(Taken):
+            return _tried(database, calls, work)
+    return _tried(database, calls, work)
+
+
+def _tried(database: Database, calls: Calls, work: Callable[[Db], T]) -> T:
+    try:
+        return database.write(work)
+    except BaseException:
+        calls.clear()
+        raise
 
 
 def store(
@@ -68,39 +64,53 @@ def store(
     customer_id: int,
     messages: Sequence[Message],
     users_by_extension: Mapping[str, int],
-    calls: "Calls | None" = None,
+    calls: Calls | None = None,
+    *,
+    strays: bool = True,
 ) -> Stored:
     """Stores at most some thousand messages, and what they change of their sessions.
 
-    `calls`: what is in memory of calls. When this fails, or its transaction, it has to be cleared.
+    `calls`: what is in memory of calls. When this fails, or its transaction, it has to be cleared. `strays`: whether
+    messages are kept that are of no call.
     """
     captures.begin(db, customer_id)
     calls = Calls() if calls is None else calls
     given: dict[str, list[Message]] = {}
-    for each in messages:
+    for each in _of_few_days(messages):
         given.setdefault(each.call_id, []).append(each)
     found = calls.of(db, customer_id, given)
     by_day: dict[int, list[slices.Row]] = {}
     for name, some in given.items():
         call = found.get(name)
-        for each in some:
-            by_day.setdefault(each.day if call is None else call.kept.day, []).append(each.row)
+        if call is not None or strays:
+            for each in some:
+                by_day.setdefault(each.day if call is None else call.kept.day, []).append(each.row)
     new = sum(db.slices.add(customer_id, day, added) for day, added in sorted(by_day.items()))
-    changed = _fed(db, customer_id, [(call, given[name]) for name, call in found.items()])
-    _save(db, customer_id, changed, users_by_extension)
+    told = [(call, given[name]) for name, call in found.items() if new or not call.kept.session]
+    saved = _save(db, customer_id, _fed(db, customer_id, told), users_by_extension)
     calls.shrink(found.values())
-    return Stored(new, len(messages) - new)
+    sessions = [call.kept.session["id"] for call in found.values() if call.kept.session]
+    return Stored(new, sum(map(len, by_day.values())) - new, saved, sessions)
 
 
-def _save(db: Db, customer_id: int, changed: Iterable["Call"], users_by_extension: Mapping[str, int]) -> None:
+def _of_few_days(messages: Sequence[Message]) -> Sequence[Message]:
+    """An agent gone mad may name any day: what is of more days than may be goes with the newest of them."""
+    newest = sorted({each.day for each in messages})[-MOST_DAYS:]
+    if len(newest) < MOST_DAYS:
+        return messages
+    return [each if each.day >= newest[0] else each._replace(day=newest[-1]) for each in messages]
+
+
+def _save(db: Db, customer_id: int, changed: Iterable[Call], users_by_extension: Mapping[str, int]) -> Saved:
     """Sessions of which something is new besides messages are made anew; most messages change nothing."""
     same: list[Call] = []
     other: list[Call] = []
     for call in changed:
         (same if call.is_as_saved() else other).append(call)
     sessions = ((call.kept, call.name, session) for call in other if (session := call.session()) is not None)
-    captures.save(db, customer_id, sessions, users_by_extension)
-    captures.heard(db, customer_id, [call.heard() for call in same])
+    saved = mediasessions.save(db, customer_id, sessions, users_by_extension)
+    mediasessions.heard(db, customer_id, [call.heard() for call in same])
+    return saved
 
 
 def heal(db: Db, customer_id: int, users_by_extension: Mapping[str, int]) -> int:
@@ -109,7 +119,7 @@ def heal(db: Db, customer_id: int, users_by_extension: Mapping[str, int]) -> int
     found = 0
     for day, hashes in db.slices.unsettled(customer_id):
         names = list(captures.names(db, customer_id, day, hashes).values())
-        there = captures.known(db, customer_id, names)
+        there = known(db, customer_id, names)
         calls = [Call(name, there.get(name) or Kept(day)) for name in names]
         _reread(db, customer_id, [call for call in calls if call.kept.day == day])
         _save(db, customer_id, calls, users_by_extension)
@@ -117,133 +127,7 @@ def heal(db: Db, customer_id: int, users_by_extension: Mapping[str, int]) -> int
     return found
 
 
-# -- calls in memory --------------------------------------------------------------------------------------------------
-
-
-class Call:
-    """The packets of a Call-ID so far. `digests`: of those that the dialog has. `saved`: what was told of it when its session
-    was saved last, None when that has to be done again."""
-
-    def __init__(self, name: str, kept: Kept) -> None:
-        self.name, self.kept = name, kept
-        self.hash = slices.call_hash(name)
-        self.counted = 0
-        self.clear()
-
-    def clear(self) -> None:
-        self._dialog = Dialog(self.name)
-        self.digests: set[int] = set()
-        self.agents: set[int | None] = set()
-        self.last_us = 0
-        self.saved: tuple[object, ...] | None = None
-        self.size = _OVERHEAD
-        self._messages = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether it has packets that the dialog does not have."""
-        return max(self._messages, len(self._dialog.rtcp)) >= MOST_OF_A_CALL
-
-    @property
-    def is_over(self) -> bool:
-        return self._dialog.ended
-
-    @property
-    def is_seen_by_several(self) -> bool:
-        return len(self.agents) > 1
-
-    def add(self, packet: Packet, sip: SipMessage | None) -> None:
-        if sip is None:
-            if len(self._dialog.rtcp) < MOST_OF_A_CALL:
-                self._dialog.rtcp.append(packet)
-        elif self._messages < MOST_OF_A_CALL:
-            self._messages += 1
-            self.last_us = max(self.last_us, packet.at_us)
-            self._dialog.add(packet, sip)
-        self.size += len(packet.payload) + _OVERHEAD
-
-    def note(self, row: slices.Row) -> None:
-        self.digests.add(row.digest)
-        self.agents.add(row.agent)
-        if row.correlation:
-            self.kept.told.correlations.add(row.correlation)
-
-    def session(self) -> MediaSession | None:
-        """None for what is no call: a REGISTER and the like."""
-        return self._dialog.session()
-
-    def is_as_saved(self) -> bool:
-        """Whether its session is stored, and says the same still. To be asked once before each time that it is saved."""
-        before, self.saved = self.saved, self._dialog.told()
-        return before == self.saved and bool(self.kept.session)
-
-    def heard(self) -> captures.Heard:
-        return captures.Heard(self.kept, self.name, self._dialog.messages, self.last_us)
-
-    def overdue(self, now_us: int) -> MediaSession | None:
-        """The session as ended by its session timer, if that has happened since it was saved."""
-        expires_at_us = self._dialog.expires_at_us
-        if expires_at_us is None or expires_at_us > now_us or self.kept.session.get("status") == Status.ENDED:
-            return None
-        session = self.session()
-        session = None if session is None else expired(session, now_us)
-        return session if session is not None and session.ended else None
-
-
-class Calls:
-    """The calls of which something was heard lately; bounded."""
-
-    def __init__(self) -> None:
-        self._calls: OrderedDict[tuple[int, str], Call] = OrderedDict()
-        self._size = 0
-
-    def of(self, db: Db, customer_id: int, given: Mapping[str, Sequence[Message]]) -> dict[str, Call]:
-        """The calls among these Call-IDs: those in memory, those that have a session, and those that begin."""
-        found: dict[str, Call] = {}
-        for name in given:
-            call = self._calls.get((customer_id, name))
-            if call is not None:
-                found[name] = call
-        others = [name for name in given if name and name not in found]
-        there = captures.known(db, customer_id, others) if others else {}
-        for name in others:
-            if name in there:
-                found[name] = Call(name, there[name])
-            elif any(map(_is_of_call, given[name])):
-                found[name] = Call(name, Kept(given[name][0].day))
-        for name, call in found.items():
-            self._calls[customer_id, name] = call
-            self._calls.move_to_end((customer_id, name))
-        return found
-
-    def overdue(self, customer_id: int, now_us: int) -> Iterator[tuple[Kept, str, MediaSession]]:
-        for (customer, name), call in self._calls.items():
-            if customer == customer_id and (session := call.overdue(now_us)) is not None:
-                call.saved = None  # what is saved now is not what its messages tell
-                yield call.kept, name, session
-
-    def forget(self, customer_id: int, names: Iterable[str]) -> None:
-        for name in names:
-            call = self._calls.pop((customer_id, name), None)
-            self._size -= 0 if call is None else call.counted
-
-    def clear(self) -> None:
-        self._calls.clear()
-        self._size = 0
-
-    def shrink(self, changed: Iterable[Call]) -> None:
-        """Those that were quiet longest go."""
-        for call in changed:
-            self._size += call.size - call.counted
-            call.counted = call.size
-        while self._size > MOST_IN_MEMORY:
-            self._size -= self._calls.popitem(last=False)[1].counted
-
-
-def _is_of_call(message: Message) -> bool:
-    """Whether it may begin a call or end one. A phone may use one Call-ID for all its REGISTERs, as long as it runs."""
-    sip = message.sip
-    return sip is not None and sip.cseq is not None and sip.cseq.method in _OF_CALL
+# -- telling calls their messages -------------------------------------------------------------------------------------
 
 
 def _fed(db: Db, customer_id: int, given: Sequence[tuple[Call, Sequence[Message]]]) -> list[Call]:
@@ -259,20 +143,21 @@ def _fed(db: Db, customer_id: int, given: Sequence[tuple[Call, Sequence[Message]
             if missing and not call.is_full:
                 again.append(call)
                 if missing > 0:  # packets were deleted, and perhaps the session too
-                    call.kept = captures.known(db, customer_id, [call.name]).get(call.name) or Kept(day)
+                    call.kept = known(db, customer_id, [call.name]).get(call.name) or Kept(day)
             elif fresh:
                 (changed if _feed(call, fresh) else again).append(call)
     _reread(db, customer_id, again)
     return changed + again
 
 
-def _day(pair: tuple["Call", object]) -> int:
+def _day(pair: tuple[Call, object]) -> int:
     return pair[0].kept.day
 
 
 def _fresh(call: Call, messages: Sequence[Message]) -> list[Message]:
     """What the call does not have yet, each once, by time."""
-    found = {each.row.digest: each for each in messages if each.row.digest not in call.digests}
+    there = call.digests
+    found = {digest: each for each in messages if (digest := each.row.digest) not in there}
     return sorted(found.values(), key=_at_us) if len(found) > 1 else list(found.values())
 
 
@@ -281,14 +166,15 @@ def _at_us(message: Message) -> int:
 
 
 def _feed(call: Call, fresh: Sequence[Message]) -> bool:
-    """False where the call has to be read again: a message is older than one that it has; or the call is over, and was seen
-    by several agents, whose clocks differ."""
-    if any(each.sip is not None and each.packet.at_us < call.last_us for each in fresh):
+    """False where the call has to be read again: a message is older than one that it has, or may have come before one; or the
+    call is over, and was seen by several agents, whose clocks differ."""
+    first = next((packet for _, _, _, packet, sip in fresh if sip is not None), None)
+    if first is not None and first.at_us < call.last_us:
         return False
-    for each in fresh:
-        call.note(each.row)
-        call.add(each.packet, each.sip)
-    return not (call.is_seen_by_several and call.is_over)
+    for _, _, row, packet, sip in fresh:
+        call.note(row)
+        call.add(row.agent, packet, sip)
+    return call.is_in_order and not (call.is_seen_by_several and call.is_over)
 
 
 def _reread(db: Db, customer_id: int, calls: Sequence[Call]) -> None:
@@ -301,8 +187,10 @@ def _reread(db: Db, customer_id: int, calls: Sequence[Call]) -> None:
             by_hash[row.call].note(row)
             found.setdefault(row.call, []).append(captures.seen(row))
         for one, seen in found.items():
-            for packet, sip in _in_order(by_hash[one].name, seen):
-                by_hash[one].add(packet, sip)
+            call = by_hash[one]
+            agent = None if None in call.agents else 0
+            for packet, sip in _in_order(call.name, seen):
+                call.add(agent, packet, sip)
 
 
 def _in_order(name: str, seen: Iterable[Seen]) -> Iterator[tuple[Packet, SipMessage | None]]:
@@ -333,16 +221,21 @@ def close_lost(
     """
     bound = {"unanswered": now - UNANSWERED_S, "answered": now - ANSWERED_S, "n": CLOSED_AT_ONCE}
     late = [row[0] for row in db.all(sql, {"customer": customer_id, **bound})]
-    there = captures.known(db, customer_id, late)
+    there = known(db, customer_id, late)
     found = [Call(name, kept) for name, kept in there.items()]
     _reread(db, customer_id, found)
     ended = [(call.kept, call.name, _ended(session, now)) for call in found if (session := call.session()) is not None]
-    captures.save(db, customer_id, ended, users_by_extension)
+    mediasessions.save(db, customer_id, ended, users_by_extension)
     _end_without_packets(db, customer_id, [kept for kept in there.values() if kept.session["status"] != Status.ENDED])
     if calls is not None:
         calls.forget(customer_id, late)
-        captures.save(db, customer_id, list(calls.overdue(customer_id, now * SECOND_US)), users_by_extension)
+        close_overdue(db, customer_id, now * SECOND_US, users_by_extension, calls)
     return len(late)
+
+
+def close_overdue(db: Db, customer_id: int, now_us: int, users_by_extension: Mapping[str, int], calls: Calls) -> None:
+    """Ends, of the calls in memory, those whose session timer has run out."""
+    mediasessions.save(db, customer_id, list(calls.overdue(customer_id, now_us)), users_by_extension)
 
 
 def _ended(session: MediaSession, now: int) -> MediaSession:

@@ -32,6 +32,7 @@ class SqliteDb:
     def __init__(self, connection: sqlite3.Connection, slices: Slices) -> None:
         self.connection = connection
         self.slices = slices
+        self.wakes = False
 
     def all(self, sql: str, params: Params = {}) -> list[Row]:
         return self.connection.execute(sql, _bound(params)).fetchall()
@@ -57,6 +58,9 @@ class SqliteDb:
         sql = "UPDATE sequences SET next = next + :n WHERE name = :name RETURNING next"
         after: int = self.all(sql, {"n": n, "name": name})[0][0]
         return list(range(after - n, after))
+
+    def wake(self) -> None:
+        self.wakes = True
 
 
 def _bound(params: Params) -> Params:
@@ -108,6 +112,7 @@ class SqliteDatabase:
         self.query_timeout_s = query_timeout_s
         self._write_lock = threading.Lock()
         self._settle_lock = threading.Lock()
+        self._listeners: list[Callable[[], None]] = []
         self._settler: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._readers: queue.LifoQueue[sqlite3.Connection | None] = queue.LifoQueue()
@@ -138,15 +143,26 @@ class SqliteDatabase:
         writer = self._opened_writer()
         writer.execute(f"PRAGMA synchronous = {'FULL' if at_once else 'NORMAL'}")
         writer.execute("BEGIN IMMEDIATE")
+        db = SqliteDb(writer, self.slices.writing)
         try:
-            result = work(SqliteDb(writer, self.slices.writing))
+            result = work(db)
             writer.execute("COMMIT")
         except BaseException:
             _end(writer, "ROLLBACK")
             self.slices.ended(well=False)
             raise
         self.slices.ended(well=True)
+        for heard in tuple(self._listeners) if db.wakes else ():
+            heard()
         return result
+
+    @contextmanager
+    def listen(self, heard: Callable[[], None]) -> Iterator[None]:
+        self._listeners.append(heard)
+        try:
+            yield
+        finally:
+            self._listeners.remove(heard)
 
     def _opened_writer(self) -> sqlite3.Connection:
         """Its log is copied into the file by `settle`, and only when that does not come by the writer, which all wait for."""

@@ -64,7 +64,7 @@ TRACES = (
     Trace(schema.mediasessions, _PARTIES),
     Trace(schema.msdrs, _PARTIES),
     Trace(schema.registrations, ("aor", "contact", "attempts")),
-    Trace(schema.chats, ("visitor_email", "visitor_id"), ("visitor_name", "visitor_referer")),
+    Trace(schema.chats, ("visitor_email", "visitor_id"), ("visitor_name", "visitor_referer", "visitor_page")),
     Trace(schema.chatmsgs, (), ("from_name", "to_name", "message")),
     Trace(schema.sms, ("from", "to"), ("from_name", "to_name", "message")),
     Trace(
@@ -76,7 +76,8 @@ TRACES = (
     Trace(schema.cdr_notes, (), ("text",)),
     Trace(schema.statements, (), ("description",)),
     Trace(schema.callmeback_visitors, ("number",), ("name", "referer", "page")),
-    Trace(schema.callmeback_requests, ("number",), ("reason",)),
+    Trace(schema.callmeback_requests, ("number", "open_number"), ("reason",)),
+    Trace(schema.callmeback_donotcall, ("number",), ("note",)),
     Trace(schema.holds, ("filter",), ("reason",)),
     Trace(schema.jobs, (), ("args", "error"), ("args",), only="kind <> 'erase'"),
     Trace(schema.auditlog, (), ("details", "user_name"), ("details",)),

@@ -1,10 +1,15 @@
-"""A captured call read back whole, from any of its legs."""
+"""A captured call read back whole, from any of its legs; for a plain user as far as that user has a part in it.
+
+What ties legs together is said by messages, and a phone may write into its own whatever it likes, the Call-ID of a colleague's
+call too. So `viewer`, a user's id, sees the legs that are this user's (as MSDRs are), and those of CDRs with a part of this user;
+None sees all of them.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
-from ringback.sip.dialog import MediaSession
+from ringback.sip.dialogs.session import MediaSession
 from ringback.sip.packet import SECOND_US, Packet
 from ringback.store import legs
 from ringback.store.captures import Seen, once, read_seen, session_of
@@ -21,15 +26,15 @@ class Capture(NamedTuple):
     is_complete: bool
 
 
-def of_msdr(db: Db, customer_id: int, msdr_id: int) -> Capture:
+def of_msdr(db: Db, customer_id: int, msdr_id: int, viewer: int | None) -> Capture:
     """All legs of the whole call that this one is a leg of."""
-    return _capture(db, customer_id, "id = :id", {"id": msdr_id})
+    return _capture(db, customer_id, "id = :id", {"id": msdr_id}, viewer)
 
 
-def of_cdr(db: Db, customer_id: int, cdr_id: int) -> Capture:
+def of_cdr(db: Db, customer_id: int, cdr_id: int, viewer: int | None) -> Capture:
     """All legs of the whole call that the CDR is a hop of."""
     named = f"SELECT uniqueid FROM cdrs c WHERE customer_id = :customer AND uniqueid IS NOT NULL AND id IN ({_HOPS})"
-    return _capture(db, customer_id, f"(cdr_id IN ({_HOPS}) OR call_id IN ({named}))", {"id": cdr_id})
+    return _capture(db, customer_id, f"(cdr_id IN ({_HOPS}) OR call_id IN ({named}))", {"id": cdr_id}, viewer)
 
 
 _HOPS = """
@@ -39,7 +44,7 @@ _HOPS = """
 """
 
 
-def _capture(db: Db, customer_id: int, where: str, params: Mapping[str, Any]) -> Capture:
+def _capture(db: Db, customer_id: int, where: str, params: Mapping[str, Any], viewer: int | None) -> Capture:
     sql = f"SELECT call_id FROM msdrs WHERE customer_id = :customer AND {where}"
     names = [row[0] for row in db.all(sql, {"customer": customer_id, **params})]
     reader = _Reader(db, customer_id)
@@ -49,9 +54,34 @@ def _capture(db: Db, customer_id: int, where: str, params: Mapping[str, Any]) ->
         if not more:
             break
         whole = legs.whole(db, customer_id, [*whole, *more], reader.sessions)
-    found = [reader.seen[name] for name in dict.fromkeys([*names, *whole]) if name in reader.seen]
+    shown = list(dict.fromkeys([*names, *whole]))
+    if viewer is not None:
+        shown = _of_user(db, customer_id, shown, viewer)
+    found = [reader.seen[name] for name in shown if name in reader.seen]
     # RTCP between two phones belongs to both legs.
-    return Capture(once(chain.from_iterable(found)), _is_complete(db, customer_id, {*names, *whole}, reader.seen))
+    return Capture(once(chain.from_iterable(found)), _is_complete(db, customer_id, shown, reader.seen))
+
+
+def _of_user(db: Db, customer_id: int, names: Sequence[str], user_id: int) -> list[str]:
+    """Those of the legs that are a user's, or of a CDR with a part of the user's (or that its CDR names)."""
+    own = """
+        SELECT p.cdr_id FROM cdr_parties p WHERE p.customer_id = :customer AND p.user_id = :user AND p.cdr_id = {}
+    """
+    sql = f"""
+        SELECT s.call_id FROM mediasessions s
+        LEFT JOIN msdrs m ON m.customer_id = s.customer_id AND m.call_id = s.call_id
+        WHERE s.customer_id = :customer AND {db.among("s.call_id", "names")} AND (
+            s.user_id = :user OR s.src_id = :user_text OR s.dst_id = :user_text
+            OR EXISTS ({own.format("m.cdr_id")})
+            OR EXISTS (
+                SELECT c.id FROM cdrs c
+                WHERE c.customer_id = :customer AND c.uniqueid = s.call_id AND EXISTS ({own.format("c.id")})
+            )
+        )
+        ORDER BY s.created_at, s.call_id
+    """
+    bound = {"customer": customer_id, "names": list(names), "user": user_id, "user_text": str(user_id)}
+    return [row[0] for row in db.all(sql, bound)]
 
 
 def _of_one_call(db: Db, customer_id: int, names: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -77,6 +77,7 @@ class Scene:
         self._stack, self._logs = stack, logs
         self.asterisk = started(stack, logs)
         self.place, self.ami = place, Ami()
+        self.once_restarted: Callable[[], object] = lambda: None
 
     def kill_asterisk(self) -> None:
         """And start it again; phones register anew."""
@@ -89,6 +90,7 @@ class Scene:
         self.ami.heard[:0] = heard
         for name in ("101", "102", "103", "104", "105"):
             self.phone(name).register()
+        self.once_restarted()
 
     def phone(self, name: str) -> lab.Phone:
         if name == "outside":
@@ -154,15 +156,23 @@ def started(stack: ExitStack, logs: Path) -> subprocess.Popen[str]:
     return process
 
 
-def forwarding_phone(place: lab.Lab) -> None:
+def forwarding_phone(place: lab.Lab, stack: ExitStack) -> None:
     """Phone 110: every INVITE gets 302."""
     place.forwards_to = ""  # type: ignore[attr-defined]
-    uas = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    uas = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
     uas.bind(("192.0.2.110", 5060))
+
+    def unplug() -> None:
+        with suppress(OSError):  # it is connected to nobody, and wakes up all the same
+            uas.shutdown(socket.SHUT_RDWR)
+
+    stack.callback(unplug)
 
     def answer() -> None:
         while True:
             data, peer = uas.recvfrom(65536)
+            if not data:
+                return
             head = data.decode().split("\r\n")
             if head[0].startswith("INVITE"):
                 kept = [line for line in head if line.startswith(("Via:", "From:", "Call-ID:", "CSeq:"))]
@@ -234,7 +244,7 @@ def main() -> None:
     with ExitStack() as stack:
         stack.enter_context(copied())
         scene = Scene(lab.Lab(stack, given.into), stack, given.into)
-        forwarding_phone(scene.place)
+        forwarding_phone(scene.place, stack)
         for name in ("101", "102", "103", "104", "105", "outside"):
             scene.phone(name)
         for name, play in chosen.items():

@@ -18,7 +18,7 @@ def guess(call: Call, leg: Leg, *, at_once: bool) -> Leg | None:
     ones = list(islice((one for one in reversed(call.legs.values()) if _may_call(one, leg)), _LOOKED_AT))
     halves = [one for one in ones if one.name.endswith(";2") and not one.steps]
     for sure, fits in (
-        (True, (one for one in ones if _calls(one) and one.step and _address(leg) in one.step.data)),
+        (True, (one for one in ones if _calls(one) and one.step and address(leg) in one.step.data)),
         (True, (one for one in halves if one.dialled == leg.endpoint)),
         (False, iter(() if at_once or leg.is_half else halves)),
         (True, (one for one in ones if _calls(one))),
@@ -36,7 +36,7 @@ def guess(call: Call, leg: Leg, *, at_once: bool) -> Leg | None:
 def claim(caller: Leg, step: Step) -> None:
     """Now it is known whom the step calls."""
     for leg in list(islice(reversed(caller.call.legs.values()), _LOOKED_AT)):
-        if leg.is_doubtful and leg.caller is not caller and _address(leg) in step.data:
+        if leg.is_doubtful and leg.caller is not caller and address(leg) in step.data:
             leg.is_doubtful = False
             attach(caller, leg)
 
@@ -49,7 +49,7 @@ def settle(leg: Leg, others: Iterable[Leg]) -> None:
             attach(caller, callee)
 
 
-def _address(leg: Leg) -> str:
+def address(leg: Leg) -> str:
     """As Dial names it: `PJSIP/101`."""
     return f"{leg.name.partition('/')[0]}/{leg.endpoint}"
 
@@ -74,9 +74,8 @@ def attach(caller: Leg | None, callee: Leg) -> None:
     """The callee is one of those whom the caller's step has called, and of no other's."""
     if caller is None or callee.caller is caller or caller is callee:
         return
-    if callee.caller_step is not None:
-        callee.caller_step.callees.remove(callee)
-        _drop_empty(callee.caller, callee.caller_step)
+    detach(callee)
+    _resume(caller, callee)
     step = caller.step
     if step is None or not _goes_on(step, callee):
         number = caller.sent_to or ("" if caller.steps else caller.dialled)
@@ -87,6 +86,22 @@ def attach(caller: Leg | None, callee: Leg) -> None:
             begin_step(caller, step, None)
     callee.caller, callee.caller_step, callee.is_called = caller, step, True
     step.callees.append(callee)
+
+
+def _resume(caller: Leg, callee: Leg) -> None:
+    """A dialling that has called nobody yet goes on, whatever the channel did in between: Dial runs a subroutine on it before
+    (its option `B`)."""
+    last = caller.steps[-1] if caller.steps else None
+    if last is not None and caller.step is None and not last.callees and address(callee) in last.data:
+        caller.step, last.left_us = last, None
+
+
+def detach(callee: Leg) -> None:
+    """Nobody is known to have called it."""
+    if callee.caller_step is not None:
+        callee.caller_step.callees.remove(callee)
+        _drop_empty(callee.caller, callee.caller_step)
+    callee.caller = callee.caller_step = None
 
 
 def adopt(first: Leg) -> None:
@@ -108,9 +123,9 @@ def _goes_on(step: Step, callee: Leg) -> bool:
     """Not when everybody whom the step names has gone, and this one is another: the channel dials again."""
     if step.kind not in {Kind.DIAL, Kind.QUEUE}:
         return False
-    if step.kind is Kind.QUEUE or not step.callees or _address(callee) in step.data:
+    if step.kind is Kind.QUEUE or not step.callees or address(callee) in step.data:
         return True
-    return _address(step.callees[0]) not in step.data or any(each.ended_us is None for each in step.callees)
+    return address(step.callees[0]) not in step.data or any(each.ended_us is None for each in step.callees)
 
 
 def begin_step(leg: Leg, step: Step, most: int | None) -> None:

@@ -9,22 +9,23 @@ from ringback.calls import events
 from ringback.calls.events import Event
 from ringback.calls.ledger import callers
 from ringback.calls.ledger.applications import CALLED, KINDS, Kind
-from ringback.calls.ledger.state import Call, Leg, Move, Step, Transfer
+from ringback.calls.ledger.state import Call, Leg, Move, Step
 
 MOST = 20_000
 """Moves, and other things that a call keeps of which a hostile log has no end."""
 MOST_STEPS = 500
+UNHEARD = "a part of it was not seen"
 _CALLING = {Kind.DIAL, Kind.QUEUE}
 
 
 class Bridge:
-    """`is_meeting`: a conference; who is in it has not called the others."""
+    """`is_meeting`: a conference; who is in it has not called the others. `is_holding`: who is in it waits for somebody."""
 
-    __slots__ = ("is_meeting", "legs")
+    __slots__ = ("is_holding", "is_meeting", "legs")
 
     def __init__(self) -> None:
         self.legs: dict[str, Leg] = {}
-        self.is_meeting = False
+        self.is_meeting = self.is_holding = False
 
 
 class Board:
@@ -89,7 +90,7 @@ class Board:
         first.legs |= second.legs
         first.linked_ids |= second.linked_ids
         first.moves += second.moves
-        first.transfers += second.transfers
+        first.senders += second.senders
         first.nb_open += second.nb_open
         first.seen |= second.seen
         first.last_us = max(first.last_us, second.last_us)
@@ -177,6 +178,9 @@ def _entered(board: Board, leg: Leg, at_us: int, fact: events.ApplicationEntered
         return
     kind, step = KINDS.get(name), leg.step
     if step is not None and kind is step.kind and (step.data == fact.data or kind is Kind.MENU):
+        if not fact.is_late and _is_redirected(step, fact.number):
+            close_step(leg, at_us)
+            leg.sent_to = fact.number
         return
     if _is_past(leg, name, fact.data) or (kind is Kind.CONFERENCE and _is_paged(leg)):
         _page_on(leg)
@@ -186,9 +190,16 @@ def _entered(board: Board, leg: Leg, at_us: int, fact: events.ApplicationEntered
         step.number = step.number or fact.number
         callers.claim(leg, step)
         return
+    if step is not None and step.is_guess and kind is None:
+        return  # told late: the dialling that was guessed came after it
     close_step(leg, at_us)
     if kind is not None:
         callers.begin_step(leg, Step(kind, name, fact.data, fact.number, at_us), MOST_STEPS)
+
+
+def _is_redirected(step: Step, number: str) -> bool:
+    """To another number: that is told before what the channel enters there, which is not told if it is the same application."""
+    return step.kind in _CALLING and bool(step.number and number) and step.number != number
 
 
 def _is_past(leg: Leg, name: str, data: str) -> bool:
@@ -226,8 +237,10 @@ def _dialled(board: Board, leg: Leg, _at_us: int, fact: events.Dialled) -> None:
         callee.is_doubtful = False
         board.merge(leg.call, callee.call)
         callers.attach(leg, callee)
-    elif len(board.expected) < MOST:
+    elif fact.callee:
         board.expected[fact.callee] = leg.id
+        if len(board.expected) > MOST:
+            del board.expected[next(iter(board.expected))]
 
 
 def _dial_ended(board: Board, _leg: Leg, _at_us: int, fact: events.DialEnded) -> None:
@@ -242,11 +255,14 @@ def _bridged(board: Board, leg: Leg, at_us: int, fact: events.BridgeEntered) -> 
         return
     leave(board, leg, at_us)
     bridge = board.bridges.setdefault(name, Bridge())
+    bridge.is_holding |= fact.is_holding
     bridge.is_meeting |= leg.step is not None and leg.step.kind is Kind.CONFERENCE
     if not fact.is_holding and not bridge.is_meeting:
         for other in list(bridge.legs.values()):
             board.merge(leg.call, other.call)
         callers.settle(leg, list(bridge.legs.values()))
+    if fact.is_holding:
+        leg.sent_to = ""  # whoever was sent here has arrived
     bridge.legs[leg.id] = leg
     leg.bridge, leg.was_bridged = name, True
     _move(leg, at_us, "" if fact.is_holding or bridge.is_meeting else name)
@@ -270,14 +286,41 @@ def _resumed(_board: Board, leg: Leg, _at_us: int, _fact: events.Resumed) -> Non
     leg.is_held = False
 
 
+def _transferred(by: Leg) -> None:
+    if len(by.call.senders) < MOST:
+        by.call.senders.append(by)
+
+
 def _sent(board: Board, leg: Leg, at_us: int, fact: events.BlindTransferred) -> None:
-    leg.call.transfers.append(Transfer(leg, is_blind=True))
+    _transferred(leg)
     for other in islice(_sent_ones(board, leg, fact.transferee), 1):
-        if other.step is not None and fact.number and other.step.number == fact.number:
-            other.step.transferred_by = leg  # it is there already
+        if other.step is not None and fact.number and _is_there(other.step, leg, fact.number):
+            other.step.number, other.step.transferred_by = fact.number, leg
             return
-        close_step(other, at_us)
-        other.sent_by, other.sent_to = leg, fact.number
+        since = _dialled_since(other.step, leg)
+        close_step(other, since[0].started_us if since else at_us)
+        other.sent_by, other.sent_to = leg, "" if _waits(board, other) else fact.number
+        for callee in since:
+            callers.detach(callee)
+            callers.attach(other, callee)
+
+
+def _is_there(step: Step, by: Leg, number: str) -> bool:
+    """Already: a transfer is told when it has been carried out."""
+    return step.number == number or (step.is_guess and not step.number and by not in step.callees)
+
+
+def _dialled_since(step: Step | None, by: Leg) -> list[Leg]:
+    """By the one that `by` had answered and sends on: whom its dialling did not name."""
+    if step is None or by not in step.callees or by.answered_us is None:
+        return []
+    return [each for each in step.callees if each.order > by.order and callers.address(each) not in step.data]
+
+
+def _waits(board: Board, leg: Leg) -> bool:
+    """It has arrived where it was sent: it is parked."""
+    bridge = board.bridges.get(leg.bridge)
+    return bridge is not None and bridge.is_holding
 
 
 def _sent_ones(board: Board, leg: Leg, transferee: str) -> list[Leg]:
@@ -289,12 +332,12 @@ def _sent_ones(board: Board, leg: Leg, transferee: str) -> list[Leg]:
 
 
 def _joined(board: Board, leg: Leg, _at_us: int, fact: events.AttendedTransferred) -> None:
-    leg.call.transfers.append(Transfer(leg, is_blind=False))
+    _transferred(leg)
     second = board.legs.get(fact.second)
     if second is not None and second is not leg:
         first, later = sorted((leg, second), key=lambda each: each.order)
         later.consults_for = first
-        later.call.transfers.append(Transfer(later, is_blind=False))
+        _transferred(later)
     for other in (second, board.legs.get(fact.transferee), board.legs.get(fact.target)):
         if other is not None and not _meets(board, other):
             board.merge(leg.call, other.call)
@@ -307,7 +350,6 @@ def _meets(board: Board, leg: Leg) -> bool:
 
 def _parked(_board: Board, leg: Leg, _at_us: int, fact: events.Parked) -> None:
     leg.call.parked = fact.space or leg.call.parked or ""
-    leg.sent_to = ""
 
 
 def _picked_up(board: Board, leg: Leg, _at_us: int, fact: events.PickedUp) -> None:
@@ -332,10 +374,14 @@ def _described(_board: Board, leg: Leg, _at_us: int, fact: events.Described) -> 
     leg.call_id = fact.call_id or leg.call_id
 
 
+def _party_hung_up(_board: Board, leg: Leg, _at_us: int, _fact: events.PartyHungUp) -> None:
+    leg.hung_up = True
+
+
 def _hung_up(board: Board, leg: Leg, at_us: int, fact: events.HungUp) -> None:
     leg.cause = fact.cause or leg.cause
     leg.dial_status = leg.dial_status or fact.dial_status
-    leg.hung_up = fact.by_party
+    leg.hung_up |= fact.by_party
     end(board, leg, at_us)
 
 
@@ -343,10 +389,12 @@ def _ended(board: Board, leg: Leg, at_us: int, _fact: events.Ended) -> None:
     end(board, leg, at_us)
 
 
-def _nothing(_board: Board, _leg: Leg, _at_us: int, _fact: Any) -> None:
-    """For those who watch live calls; the record of the call does not say it."""
+def _unheard(_board: Board, leg: Leg, _at_us: int, _fact: events.Unheard) -> None:
+    leg.call.note(UNHEARD)
 
 
+TOLD_AFTERWARDS = {events.BlindTransferred, events.AttendedTransferred}
+"""When it has been carried out: maybe after the one who did it has hung up."""
 CHANGES: Mapping[type, Callable[[Board, Leg, int, Any], None]] = {
     events.Started: _started,
     events.Ringing: _rings,
@@ -366,12 +414,8 @@ CHANGES: Mapping[type, Callable[[Board, Leg, int, Any], None]] = {
     events.PickedUp: _picked_up,
     events.Forwarded: _forwarded,
     events.Described: _described,
-    events.QueueJoined: _nothing,
-    events.QueueMemberMissed: _nothing,
-    events.QueueMemberConnected: _nothing,
-    events.QueueLeft: _nothing,
-    events.RecordingStarted: _nothing,
-    events.RecordingEnded: _nothing,
+    events.PartyHungUp: _party_hung_up,
     events.HungUp: _hung_up,
     events.Ended: _ended,
+    events.Unheard: _unheard,
 }

@@ -256,13 +256,13 @@ class _Drafts:
             return None, ["picked up"]
         if self._call.parked is not None and any(step.kind is Kind.TAKE for step in talk.second.steps):
             return None, ["parked before"]
-        by = next((each.by for each in reversed(self._call.transfers)), None)
+        by = next(reversed(self._call.senders), None)
         return (by, [f"transferred by {_shown(by)}"]) if by is not None else (None, [])
 
     def _finish(self) -> None:
         for draft in self.drafts[1:]:
             draft.parent = draft.parent or self.drafts[0]
-        senders = {transfer.by for transfer in self._call.transfers}
+        senders = set(self._call.senders)
         for draft in self.drafts:
             draft.was_sent_on = draft.source in senders or draft.callee in senders
 

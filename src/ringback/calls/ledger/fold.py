@@ -5,6 +5,7 @@ meet in a conference or wait in one parking lot keep a call each. A call leaves 
 Whatever is torn, doubled or missing: each channel that was seen is in exactly one call, and each call leaves once.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -18,6 +19,8 @@ SECOND_US = 1_000_000
 UNENDED, UNBEGUN = "its end was not seen", "its beginning was not seen"
 _CALL, _AGAIN = "call ", "/again"
 """Marks the id of a call among those of channels; and the call of a channel that came when the rest of it was over."""
+RESTARTS = 100
+"""So many are remembered."""
 RESTARTED, CUT = "the PBX was restarted", "more happened than is kept"
 
 
@@ -43,13 +46,14 @@ class Ledger:
         self._silenced: dict[Call, int] = {}
         self._recent: set[str] = set()
         self._older: set[str] = set()
+        self._restarts: deque[Event] = deque(maxlen=RESTARTS)
         self._clock_us = self._before_us = 0
 
     def take(self, event: Event) -> list[Call]:
         """The calls that have ended by this event."""
         kind = type(event.fact)
         if kind is events.Restarted:
-            return [self._closed(call, RESTARTED, self._clock_us) for call in list(self.board.calls.values())]
+            return self._restarted(event)
         self._clock_us = max(self._clock_us, min(self._before_us, event.at_us))  # one wrong time moves nothing
         self._before_us = event.at_us
         overdue = self._overdue()
@@ -58,6 +62,13 @@ class Ledger:
         elif event.channel:
             overdue += self._on_leg(event)
         return overdue
+
+    def _restarted(self, event: Event) -> list[Call]:
+        """Told again later, it says nothing of those that have begun since."""
+        if event in self._restarts:
+            return []
+        self._restarts.append(event)
+        return [self._closed(call, RESTARTED, self._clock_us) for call in list(self.board.calls.values())]
 
     def close(self, fault: str = UNENDED) -> list[Call]:
         """All that are up, marked."""
@@ -75,10 +86,11 @@ class Ledger:
             if event.channel in self._recent or event.channel in self._older:
                 return []
             leg = self._begun(event)
-        call = leg.call
-        if leg.ended_us is not None or not _is_new(call, event):
+        call, is_over = leg.call, leg.ended_us is not None
+        if (is_over and type(event.fact) not in changes.TOLD_AFTERWARDS) or not _is_new(call, event):
             return []
-        _touch(board, leg, event)
+        if not is_over:
+            _touch(board, leg, event)
         changes.CHANGES[type(event.fact)](board, leg, event.at_us, event.fact)
         return self._finished(leg.call)
 
@@ -161,7 +173,7 @@ def _is_new(call: Call, event: Event) -> bool:
     """What is stamped more finely than to the second and says the same again is the same; with whole seconds it may happen twice."""
     if event.at_us % SECOND_US == 0:
         return True
-    digest = hash(event)
+    digest = hash((event, type(event.fact)))  # facts without words are alike
     if digest in call.seen:
         return False
     if len(call.seen) < changes.MOST:
@@ -170,11 +182,10 @@ def _is_new(call: Call, event: Event) -> bool:
 
 
 def _touch(board: Board, leg: Leg, event: Event) -> None:
-    call = leg.call
     leg.is_silent = False
-    call.last_us = max(call.last_us, event.at_us)
+    leg.call.last_us = max(leg.call.last_us, event.at_us)
     if event.linked_id and event.linked_id != leg.linked_id:
         leg.linked_id = event.linked_id
     if event.name and event.name != leg.name:
         board.rename(leg, event.name)
-    board.calls.move_to_end(call.id)
+    board.calls.move_to_end(leg.call.id)  # by its new name it may be a part of another call

@@ -29,7 +29,8 @@ class Party(NamedTuple):
 
 class Hop(NamedTuple):
     """`key`: the same whenever the same call is read again; `parent`: the key of the hop that it came from, None for the root.
-    `channel`, `linked_id`: ids of the channel that it is about, and of the call. Instants are microseconds.
+    `channel`, `linked_id`: ids of the channel that it is about, and of the call; `channels`: of its parties. Instants are
+    microseconds.
 
     `talk_us`: the time that was talked; of the PBX itself, that it was up. `human`: somebody talked. `is_member`: it rang at one of
     a group, or was sent on; `payer`: the endpoint on whose account a hop goes that its source did not ask for.
@@ -39,6 +40,7 @@ class Hop(NamedTuple):
     parent: str | None
     channel: str
     linked_id: str
+    channels: tuple[str, ...]
     src: Party
     dst: Party
     started_us: int
@@ -106,6 +108,7 @@ def _hop(call: Call, draft: Draft, keys: dict[Draft, str], *, human: bool) -> Ho
         parent=None if draft.parent is None else keys[draft.parent],
         channel=about.id,
         linked_id=call.linked_id,
+        channels=tuple(leg.id for leg in (draft.source, draft.callee) if leg is not None),
         src=_of(draft.source, draft.source.number),
         dst=_of(draft.callee, _destination(draft))._replace(name="")
         if draft.callee is not None

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from ringback.calls.ledger.state import Leg, Step
 
-CLEARED, BUSY, NO_RESPONSE, NO_ANSWER, ABSENT, REJECTED, ELSEWHERE = 16, 17, 18, 19, 20, 21, 26
+CLEARED, BUSY, NO_RESPONSE, NO_ANSWER, ABSENT, REJECTED, FORWARDED, ELSEWHERE = 16, 17, 18, 19, 20, 21, 23, 26
 UNSPECIFIED, NO_CIRCUIT, INTERWORKING = 31, 34, 127
 
 _BY_STATUS = {
@@ -51,6 +51,8 @@ def _its_own_phone_rang(leg: Leg, cause: int) -> bool:
 def _unsaid(caller: Leg, callee: Leg, step: Step | None) -> int:
     """The cause where the callee's channel has none: another one answered, the caller hung up, or nobody had the time."""
     status = callee.dial_status or (caller.dial_status if step is not None and _is_last(caller, step) else "")
+    if _was_forwarded(callee, step):
+        return FORWARDED
     if _was_elsewhere(callee, step):
         return ELSEWHERE
     if status in {"BUSY", "CONGESTION", "CHANUNAVAIL", "DONTCALL", "TORTURE"}:
@@ -74,6 +76,11 @@ def _was_elsewhere(callee: Leg, step: Step | None) -> bool:
     return ended_us is not None and any(
         us is not None and 0 <= ended_us - us + _SKEW_US < _TOGETHER_US for us in answers
     )
+
+
+def _was_forwarded(callee: Leg, step: Step | None) -> bool:
+    """By its phone; Dial may hang it up before Asterisk has noted why it refused."""
+    return step is not None and any(each.forwarded_from is callee for each in step.callees)
 
 
 def _is_last(caller: Leg, step: Step) -> bool:

@@ -84,15 +84,10 @@ class Move(NamedTuple):
     bridge: str
 
 
-class Transfer(NamedTuple):
-    by: Leg
-    is_blind: bool
-
-
 @dataclass(slots=True, eq=False)
 class Call:
     """Legs by the channel's id, in order of arrival. `linked_id`: under which it began; it is the `id` too, unless a call of that id
-    had ended before. `faults`: what was not seen."""
+    had ended before. `senders`: who has transferred, one after the other. `faults`: what was not seen."""
 
     id: str
     linked_id: str
@@ -100,7 +95,7 @@ class Call:
     legs: dict[str, Leg] = field(default_factory=dict)
     linked_ids: set[str] = field(default_factory=set)
     moves: list[Move] = field(default_factory=list)
-    transfers: list[Transfer] = field(default_factory=list)
+    senders: list[Leg] = field(default_factory=list)
     seen: set[int] = field(default_factory=set)
     nb_open: int = 0
     last_us: int = 0
@@ -115,8 +110,8 @@ class Call:
 def endpoint(name: str) -> str:
     """`101` of `PJSIP/101-0000001a`, `Local/101@office-0000001a;1`, `SIP/101-0000001a<ZOMBIE>` and `sofia/internal/101@office`."""
     technology, _, slashed = name.partition("/")
-    if technology == "sofia":
-        slashed = slashed.partition("/")[2]
+    if technology == "sofia":  # without a serial number
+        return slashed.partition("/")[2].partition("@")[0]
     front = (slashed or name).partition("<")[0].partition(";")[0]
     plain, dash, serial = front.rpartition("-")
     return (plain if dash and not serial.strip(_HEX) else front).partition("@")[0]

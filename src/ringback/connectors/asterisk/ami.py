@@ -61,7 +61,7 @@ def _message(block: bytearray) -> Message:
         name, _, value = line.partition(":")
         value = value.removeprefix(" ")[:VALUE_LIMIT]
         if name in message:
-            value = f"{message[name]}\n{value}"
+            value = f"{message[name]}\n{value}"[:VALUE_LIMIT]
         message[name] = value
     return message
 

@@ -1,9 +1,8 @@
-"""Channel event logging (CEL, `main/cel.c`) into events: records of a file, of a table, and of AMI's event `CEL`.
+"""Channel event logging (CEL, `main/cel.c`) into events: records of a file and of a table.
 
 CEL does not say who dialled whom, when a phone rang, or what was held. It tells of applications only when `apps` in
 `cel.conf` lists their names (`all` is no such name), and when a channel dials again after a transfer it does not even then; but each
-record names the application that the channel is in, so `applications=True` takes them from there. Where AMI's own events tell
-them as they happen, it is False: a record that comes a moment later would tell the past.
+record names the application that the channel is in, so they are taken from there.
 """
 
 import json
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 from ringback.calls import events
 from ringback.calls.events import Event, Fact
+from ringback.connectors.asterisk import marks
 
 TYPES = tuple(
     """
@@ -22,7 +22,6 @@ TYPES = tuple(
 )
 """By their numbers in `include/asterisk/cel.h`, which some tables hold."""
 _LONGEST_EXTRA = 16_384
-_TOLD_BY_OTHERS = {"APP_START", "APP_END"}
 _SAYS_APPLICATION = {"ANSWER", "BRIDGE_ENTER", "FORWARD", "STREAM_BEGIN", "HANGUP"}
 
 
@@ -43,17 +42,25 @@ class Record(NamedTuple):
     linked_id: str
     peer: str
     extra: str
+    account: str = ""
+
+    def marked(self, mark: str) -> "Record":
+        """With `mark` before the ids of channels (`marks.py`)."""
+        if not mark:
+            return self
+        uniqueid, linked_id = marks.named(mark, self.uniqueid), marks.named(mark, self.linked_id)
+        return self._replace(uniqueid=uniqueid, linked_id=linked_id, extra=marks.in_extra(mark, self.extra))
 
 
-def translated(record: Record, *, applications: bool) -> list[Event]:
+def translated(record: Record) -> list[Event]:
     """In the order in which the ledger takes them; empty for what says nothing about the course of a call."""
     facts: list[Fact] = []
-    if applications and record.application and record.type in _SAYS_APPLICATION:
+    if record.application and record.type in _SAYS_APPLICATION:
         facts.append(_application(record)._replace(is_late=True))
     if record.type in {"ANSWER", "HANGUP"} and record.number:
         facts.append(events.Identified(record.number, record.caller_name))
     translate = _FACTS.get(record.type)
-    if translate is not None and (applications or record.type not in _TOLD_BY_OTHERS):
+    if translate is not None:
         facts.append(translate(record))
     at_us, channel, linked_id, name = record.at_us, record.uniqueid, record.linked_id, record.name
     return [Event(at_us, channel, linked_id, name, fact) for fact in facts]

@@ -1,18 +1,24 @@
 """What the signalling of a channel says (Call-ID, codec, user agent), which no event tells: asked of Asterisk (`Getvar`) as a
 channel begins and as it is answered. Nobody waits for the answers; each becomes an event when it comes.
+
+A channel that takes the place of another one (a pickup) is not to be found for a moment: what is refused is asked once more.
 """
 
 import re
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 
 from ringback.calls.events import Described, Event
 from ringback.calls.ledger.state import endpoint
 from ringback.connectors.asterisk.ami import Message
-from ringback.connectors.asterisk.session import Lost, Session
+from ringback.connectors.asterisk.session import Session
+from ringback.connectors.link import Lost, Refused
 
 LONGEST = 255
+AGAIN_S, MOST_AGAIN = 0.5, 1_000
 _SAFE = re.compile(r"[A-Za-z0-9_.+-]{1,79}", re.ASCII)
 _CONTACT = re.compile(r"[A-Za-z0-9_.+-]{1,79};@[0-9a-f]{1,64}", re.ASCII)
 """What may stand between the brackets of a function: nothing that would end it or begin another."""
@@ -21,10 +27,16 @@ Then = Callable[[str], None]
 
 
 class Descriptions:
-    """`tell`: takes the events, in whichever thread the answer comes."""
+    """`tell`: takes the events, in whichever thread the answer comes. All methods are of one thread."""
 
     def __init__(self, tell: Callable[[Event], None]) -> None:
         self._tell = tell
+        self._again: deque[tuple[float, Callable[[], None]]] = deque(maxlen=MOST_AGAIN)
+
+    def again(self) -> None:
+        """To be called now and then: asks what was refused a moment ago."""
+        while self._again and self._again[0][0] <= time.monotonic():
+            self._again.popleft()[1]()
 
     def started(self, session: Session | None, name: str, channel: str) -> None:
         if session is not None and name.startswith("PJSIP/"):
@@ -53,10 +65,14 @@ class Descriptions:
             variable = f"PJSIP_CONTACT({contact},user_agent)"
             self._ask(session, name, variable, lambda text: self._say(channel, name, user_agent=text))
 
-    def _ask(self, session: Session, name: str, variable: str, then: Then) -> None:
+    def _ask(self, session: Session, name: str, variable: str, then: Then, *, is_last: bool = False) -> None:
         def told(found: Future[list[Message]]) -> None:
-            if found.exception() is None:
+            fault = found.exception()
+            if fault is None:
                 then(found.result()[0].get("Value", "")[:LONGEST])
+            elif isinstance(fault, Refused) and not is_last:
+                ask = partial(self._ask, session, name, variable, then, is_last=True)
+                self._again.append((time.monotonic() + AGAIN_S, ask))
 
         try:
             session.send("Getvar", ("Channel", name), ("Variable", variable)).add_done_callback(told)

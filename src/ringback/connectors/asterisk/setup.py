@@ -1,41 +1,66 @@
 """What Asterisk's configuration must hold so that calls are told, and what of it is missing.
 
-`cel_manager` is off in a stock Asterisk, and so is `timestampevents`: without that, events have whole seconds of local time.
+`timestampevents` is off in a stock Asterisk: without it, events do not say when they happened, and count from when they come. CEL is off
+too; its file brings what happened while no server was connected.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
 
 from ringback.connectors.asterisk import session as sessions
 from ringback.connectors.asterisk.ami import Message
-from ringback.connectors.asterisk.session import Refused, Session
+from ringback.connectors.asterisk.session import Session
+from ringback.connectors.link import Refused
+from ringback.connectors.points import Point
 
 READ = ("system", "call", "agent", "dialplan")
-WRITE = ("system", "call", "originate", "reporting", "config")
+WRITE = ("system", "call", "agent", "user", "originate", "reporting", "config")
 ACTIONS = {
     "CoreShowChannels": "reporting",
     "Getvar": "call",
     "Hangup": "call",
     "Redirect": "call",
     "BlindTransfer": "call",
+    "AbsoluteTimeout": "call",
+    "QueueAdd": "agent",
+    "QueueRemove": "agent",
+    "QueuePause": "agent",
+    "DeviceStateList": "call",
+    "PJSIPShowContacts": "system",
+    "PJSIPShowEndpoint": "system",
     "Filter": "system",
     "Originate": "originate",
     "GetConfig": "config",
+    "VoicemailRefresh": "user",
 }
-"""What is asked of Asterisk, and the privilege that opens it."""
+"""What is asked of Asterisk, and the privilege that opens it; CoreSettings has a point of its own (`_version`)."""
+BROUGHT = {"VoicemailRefresh": ("UserEvent", "app_voicemail", "voicemail")}
+"""Actions that are there only while a module runs: an action of the same privilege that always is, the module, and its use."""
 EVENTS = (
     "CHAN_START,CHAN_END,ANSWER,HANGUP,BRIDGE_ENTER,BRIDGE_EXIT,BLINDTRANSFER,ATTENDEDTRANSFER,PICKUP,FORWARD,PARK_START"
     ",LINKEDID_END"
 )
-APPS = "dial,queue,voicemail,voicemailmain,confbridge,background,waitexten,read,playback,park,pickup,page,followme"
+APPS = (
+    "dial,retrydial,followme,page,queue,voicemail,voicemailmain,confbridge,bridgewait,background,waitexten,read,playback,echo"
+    ",park,parkedcall,pickup,pickupchan,chanspy,bridge,busy,congestion,wait"
+)
+FILE_OF_EVENTS = "Master.csv => " + ",".join(
+    f"${{CSV_QUOTE(${{{each}}})}}"
+    for each in """
+    eventtype eventtime CALLERID(name) CALLERID(num) CALLERID(ANI) CALLERID(RDNIS) CALLERID(DNID) CHANNEL(exten) CHANNEL(context)
+    CHANNEL(channame) CHANNEL(appname) CHANNEL(appdata) CHANNEL(amaflags) CHANNEL(accountcode) CHANNEL(uniqueid) CHANNEL(linkedid)
+    BRIDGEPEER CHANNEL(userfield) userdeftype eventextra
+    """.split()  # noqa: SIM905 - a table reads better
+)
+"""The columns of Asterisk's sample."""
 MODULES = {
-    "cel_manager": "calls",
     "func_devstate": "whether a phone is registered",
     "func_channel": "codecs and Call-IDs",
 }
 USEFUL_MODULES = {
+    "cel_custom": "a file of what happens while no server is connected (not needed where CEL goes to a database)",
     "func_pjsip_contact": "user agents of phones that are called",
     "app_mixmonitor": "recordings",
+    "app_voicemail": "voicemail",
     "res_hep": "captured signalling",
     "res_hep_pjsip": "captured signalling",
     "res_hep_rtcp": "the quality of calls",
@@ -45,24 +70,20 @@ _YES = {"yes", "true", "y", "t", "1", "on"}
 Sections = Mapping[str, Mapping[str, str]]
 
 
-class Point(NamedTuple):
-    """`lines`: what has to stand in the file, its section first; empty where nothing is missing."""
-
-    is_good: bool
-    is_needed: bool
-    text: str
-    file: str = ""
-    lines: tuple[str, ...] = ()
-
-
 def points(session: Session, user: str) -> Iterator[Point]:
     """What was looked at, one after the other."""
+    yield from needed(session, user)
+    yield from _cel(session)
+    yield from _modules(session, USEFUL_MODULES, is_needed=False)
+    yield from _hep(session)
+
+
+def needed(session: Session, user: str) -> Iterator[Point]:
+    """Without what calls are not told, or not all of them."""
     yield _version(session)
     yield from _privileges(session, user)
     yield from _manager(session, user)
-    yield from _cel(session)
-    yield from _modules(session)
-    yield from _hep(session)
+    yield from _modules(session, MODULES, is_needed=True)
 
 
 def _version(session: Session) -> Point:
@@ -82,11 +103,24 @@ def _missing(text: str, file: str, *settings: tuple[str, Sequence[str]], section
 
 def _privileges(session: Session, user: str) -> Iterator[Point]:
     allowed = session.ask("ListCommands")
-    closed = sorted(name for name in ACTIONS if name not in allowed)
+    away = {name for name, (always, *_) in BROUGHT.items() if name not in allowed and always in allowed}
+    closed = sorted(name for name in ACTIONS if name not in allowed and name not in away)
+    for name in away:
+        yield _does_not_run(session, *BROUGHT[name][1:])
     if closed:
         yield _missing(f"{user} may not use {', '.join(closed)}", "manager.conf", ("write", WRITE), section=user)
     else:
         yield Point(True, True, f"{user} may use what is needed")
+
+
+def _does_not_run(session: Session, module: str, use: str) -> Point:
+    """Debian's package has Asterisk load `app_voicemail` and one for databases, which fails, and takes away what both bring."""
+    for kind in ("odbc", "imap"):
+        rival = f"{module}_{kind}"
+        if _is_loaded(session, rival):
+            text = f"there is no {use}: module {rival} has undone {module} when it failed to start"
+            return Point(False, False, text, "modules.conf", ("[modules]", f"noload = {rival}.so"))
+    return Point(False, False, f"module {module} does not run, so there is no {use}: its own file is missing or wrong")
 
 
 def _manager(session: Session, user: str) -> Iterator[Point]:
@@ -98,7 +132,7 @@ def _manager(session: Session, user: str) -> Iterator[Point]:
         yield Point(True, True, "events have exact times")
     else:
         lines = ("[general]", "timestampevents = yes")
-        yield Point(False, True, "events have whole seconds of local time", "manager.conf", lines)
+        yield Point(False, True, "events do not say when they happened", "manager.conf", lines)
     own = found.get(user)
     if own is None:
         yield Point(
@@ -123,23 +157,17 @@ def _cel(session: Session) -> Iterator[Point]:
     said = {each.strip() for each in found.get("general", {}).get("events", "").upper().split(",")}
     has_events = "ALL" in said or said.issuperset(wanted)
     if _is_yes(found, "general", "enable") and has_events:
-        yield Point(True, True, "channel events are logged (CEL)")
+        yield Point(True, False, "channel events are logged (CEL), for the time of an outage")
     else:
-        lines = ("[general]", "enable = yes", f"apps = {APPS}", "events = ALL")
-        yield Point(False, True, "not all channel events are logged (CEL)", "cel.conf", lines)
-    if _is_yes(found, "manager", "enabled"):
-        yield Point(True, True, "channel events are told to the manager interface")
-    else:
-        text = "channel events are not told to the manager interface"
-        yield Point(False, True, text, "cel.conf", ("[manager]", "enabled = yes"))
+        text = "not all channel events are logged (CEL): calls of an outage stay incomplete"
+        yield Point(False, False, text, "cel.conf", CEL)
 
 
-def _modules(session: Session) -> Iterator[Point]:
-    for needed, modules in ((True, MODULES), (False, USEFUL_MODULES)):
-        for name, use in modules.items():
-            if not _is_loaded(session, name):
-                text = f"module {name} is not loaded: it brings {use}"
-                yield Point(False, needed, text, "modules.conf", ("[modules]", f"load = {name}.so"))
+def _modules(session: Session, modules: Mapping[str, str], *, is_needed: bool) -> Iterator[Point]:
+    for name, use in modules.items():
+        if not _is_loaded(session, name):
+            text = f"module {name} is not loaded: it brings {use}"
+            yield Point(False, is_needed, text, "modules.conf", ("[modules]", f"load = {name}.so"))
 
 
 def _hep(session: Session) -> Iterator[Point]:
@@ -147,7 +175,8 @@ def _hep(session: Session) -> Iterator[Point]:
         return
     general = (_config(session, "hep.conf") or {}).get("general", {})
     if general.get("enabled", "").lower() in _YES and general.get("uuid_type") == "call-id":
-        yield Point(True, False, f"signalling is sent to {general.get('capture_address', 'nobody')}")
+        where = general.get("capture_address", "nobody")
+        yield Point(True, False, f"signalling is sent to {where}, if res_hep_pjsip is Running: module show like hep")
     else:
         yield Point(False, False, "no captured signalling (HEP), or not by Call-ID", "hep.conf", HEP)
 
@@ -161,7 +190,9 @@ def _is_loaded(session: Session, module: str) -> bool:
 
 
 def _unseen(file: str) -> Point:
-    return Point(False, False, f"{file} cannot be looked at: {WRITE[-1]} is missing in write, or there is none")
+    return Point(
+        False, False, f"{file} cannot be looked at: {ACTIONS['GetConfig']} is missing in write, or there is none"
+    )
 
 
 def _is_yes(found: Sections, section: str, name: str) -> bool:
@@ -188,6 +219,7 @@ def sections(told: Message) -> dict[str, dict[str, str]]:
     return found
 
 
+CEL = ("[general]", "enable = yes", f"apps = {APPS}", "events = ALL")
 HEP = (
     "[general]",
     "enabled = yes",
@@ -214,5 +246,5 @@ def files(user: str, secret: str, permit: str) -> Mapping[str, Sequence[str]]:
         f"read = {','.join(READ)}",
         f"write = {','.join(WRITE)}",
     )
-    cel = ("[general]", "enable = yes", f"apps = {APPS}", "events = ALL", "", "[manager]", "enabled = yes")
-    return {"manager.conf": manager, "cel.conf": cel, "hep.conf": HEP}
+    events = ("[mappings]", FILE_OF_EVENTS)
+    return {"manager.conf": manager, "cel.conf": CEL, "cel_custom.conf": events, "hep.conf": HEP}

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
+from ringback.callback import keys
 from ringback.calls.numbers import country_of
 from ringback.errors import Fault, Invalid
 from ringback.record import (
@@ -12,6 +13,7 @@ from ringback.record import (
     MONEY_UNIT,
     Column,
     Count,
+    Exact,
     Flag,
     Id,
     Money,
@@ -84,6 +86,10 @@ class CallMeBackSetting(Record):
     daily_spend: Money | None
     max_duration: Count | None
     chat_enabled: Flag
+    public_key: Exact
+    """By which a page names the widget: `data-id` of the script."""
+    missed_mail: Name | None
+    """Who is told of callbacks that came to nothing."""
 
 
 class Website(CallMeBackSetting):
@@ -123,6 +129,7 @@ class SettingPatch(Patch):
     daily_spend: Amount | UnsetType | None = UNSET
     max_duration: Annotated[Seconds, Meta(description="seconds")] | UnsetType | None = UNSET
     chat_enabled: Flag | UnsetType = UNSET
+    missed_mail: Annotated[Name, Meta(description="an e-mail address")] | UnsetType | None = UNSET
 
 
 SETTINGS = Resource(Listing("callmeback settings", CallMeBackSetting, schema.callmeback_settings))
@@ -142,20 +149,20 @@ DEFAULTS = {
 
 
 def _save(call: Call, setting_id: int | None, given: Any) -> int:
-    columns = _columns(call, given)
-    defaults = _defaults(call, given["ddi_e164"]) if setting_id is None else {}
+    columns = columns_of(call, given)
+    defaults = defaults_of(call, given["ddi_e164"]) if setting_id is None else {}
     return rows.save(call.db, schema.callmeback_settings, call.customer_id, setting_id, columns, defaults)
 
 
-def _defaults(call: Call, ddi: int | str) -> dict[str, Any]:
+def defaults_of(call: Call, ddi: int | str) -> dict[str, Any]:
     """Of a new setting; the number and the customer give the country and the time zone."""
     country = country_of(_e164(call, ddi)[1])
     zone = value(call.db, "SELECT time_zone FROM customers WHERE id = :customer", {"customer": call.customer_id})
     found = {"allowed_countries": json_text([country] if country else []), "time_zone": zone or "UTC"}
-    return {**DEFAULTS, **found, "created_at": call.now}
+    return {**DEFAULTS, **found, "public_key": keys.new_key(), "created_at": call.now}
 
 
-def _columns(call: Call, given: dict[str, Any]) -> dict[str, Any]:
+def columns_of(call: Call, given: dict[str, Any]) -> dict[str, Any]:
     """What the body gives as database values; Invalid with all that is wrong."""
     columns: dict[str, Any] = {}
     wrong: list[tuple[str, ValueError]] = []

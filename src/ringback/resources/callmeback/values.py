@@ -10,12 +10,13 @@ from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ringback.callback.hours import DAYS
 from ringback.calls.numbers import digits, has_numbers, normal
 from ringback.record import money_value
 
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 _WEB_ADDRESS = re.compile(r"https?://[^\s/?#<>\"'`]+[^\s<>\"'`]*", re.IGNORECASE)
+_MAIL = re.compile(r"[^\s@,;<>\"'()]{1,64}@[A-Za-z0-9.-]{1,190}", re.ASCII)
 _HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]{0,250}[a-z0-9_])?(?::\d{1,5})?", re.ASCII)
 
 
@@ -40,7 +41,10 @@ def _span(span: Any) -> list[str]:
 
 def holidays(given: list[str]) -> list[str]:
     """The days in order, each once."""
-    return sorted({date.fromisoformat(each).isoformat() for each in given})
+    try:
+        return sorted({date.fromisoformat(each).isoformat() for each in given})
+    except ValueError:
+        raise ValueError("a holiday is a date such as 2026-12-25") from None
 
 
 def zone(name: str) -> str:
@@ -84,6 +88,13 @@ def hosts(given: list[str]) -> list[str]:
     return names
 
 
+def mail_address(given: str) -> str | None:
+    """None for an empty one."""
+    if given and not _MAIL.fullmatch(given):
+        raise ValueError("an e-mail address is name@example.com")
+    return given or None
+
+
 def forms(number: str, country: str | None) -> list[str]:
     """The digits that a number may be stored as, however it is written."""
     found = [normal(number), digits(number, country)]
@@ -97,6 +108,7 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "holidays": holidays,
     "hours": hours,
     "max_call_rate": amount,
+    "missed_mail": mail_address,
     "privacy_policy_url": web_address,
     "time_zone": zone,
 }

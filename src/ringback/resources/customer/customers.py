@@ -10,8 +10,22 @@ from msgspec import UNSET, Meta, UnsetType
 from ringback.calls.numbers import has_numbers
 from ringback.errors import Fault, Forbidden, Invalid
 from ringback.jobs import delete_customer
-from ringback.record import MAX_INT, Id, Kind, Name, Object, Patch, Record, RequiredName, Wire, json_text
-from ringback.resources.customer.users import END, Language
+from ringback.record import (
+    END,
+    MAX_INT,
+    Id,
+    Kind,
+    Money,
+    Name,
+    Object,
+    Patch,
+    Record,
+    RequiredName,
+    Wire,
+    json_text,
+    money_value,
+)
+from ringback.resources.customer.users import Language
 from ringback.rest import replies
 from ringback.rest.access import ADMINISTRATORS
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
@@ -27,6 +41,11 @@ RETENTION = (
 )
 
 Country = Annotated[str, Meta(pattern=r"^[A-Z]{2}" + END), Wire(Kind.TEXT)]
+Ceiling = Annotated[
+    float,
+    Meta(ge=0, le=1_000, description="the price a minute above which `POST /webcalls` calls nobody; null: any"),
+    Wire(Kind.MONEY),
+]
 Currency = Annotated[str, Meta(pattern=r"^[A-Z]{3}" + END), Wire(Kind.TEXT)]
 
 
@@ -38,6 +57,8 @@ class Customer(Record):
     language: Name | None
     time_zone: Name | None
     retention: Object | None
+    max_call_rate: Money | None
+    """A minute's price above which `POST /webcalls` calls nobody."""
 
 
 class CustomerPatch(Patch):
@@ -49,6 +70,7 @@ class CustomerPatch(Patch):
     language: Language | UnsetType = UNSET
     time_zone: Annotated[Name, Meta(description="an IANA name, such as Europe/Warsaw")] | UnsetType = UNSET
     retention: Annotated[Object, Meta(description=RETENTION)] | UnsetType | None = UNSET
+    max_call_rate: Ceiling | UnsetType | None = UNSET
 
 
 CUSTOMERS = Resource(Listing("customers", Customer, schema.customers, customer='t."id"'))
@@ -61,6 +83,8 @@ def _save(call: Call, _: int | None, given: Mapping[str, Any]) -> int:
     columns = dict(given)
     if "retention" in columns:
         columns["retention"] = json_text(columns["retention"])
+    if "max_call_rate" in columns:
+        columns["max_call_rate"] = money_value(columns["max_call_rate"])
     sets = ", ".join(f"{name} = :{name}" for name in columns)
     call.db.run(f"UPDATE customers SET {sets} WHERE id = :customer", {**columns, "customer": call.customer_id})
     return call.customer_id

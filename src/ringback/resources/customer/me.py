@@ -1,6 +1,7 @@
 """`/me`: the caller's own account. `data` is one object, as clients read it (the page's sample shows a list)."""
 
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, NamedTuple
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -26,8 +27,7 @@ from ringback.resources.customer.users import Language, Password, store_changes
 from ringback.rest import replies
 from ringback.rest.access import Policy
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
-from ringback.rest.verbs import item_of
-from ringback.store import schema
+from ringback.store import accounts, schema
 from ringback.store.database import Db
 from ringback.store.listing import Listing
 
@@ -82,7 +82,26 @@ ME = Resource(
 
 
 def _show(call: Call) -> replies.Reply:
-    return item_of(call, ME, call.caller.user_id)
+    """With what the PBX tells of the user's own phone. Nothing is held while it is asked."""
+    me = call.services.database.read(partial(_found, call))
+    for each in call.services.desk.passwords:
+        if each.serves(call.customer_id) and me.extension:
+            me.record.sip_domain = each.domain()
+            me.record.sip_password = each.password(call.customer_id, me.extension)
+            break
+    return replies.item(me.record)
+
+
+class _Found(NamedTuple):
+    record: Me
+    extension: str | None
+
+
+def _found(call: Call, db: Db) -> _Found:
+    call.transaction = db
+    record = call.find(ME, call.caller.user_id)
+    assert isinstance(record, Me)
+    return _Found(record, accounts.extension_of(db, call.customer_id, call.caller.user_id))
 
 
 def _change(call: Call) -> replies.Reply:
@@ -92,13 +111,13 @@ def _change(call: Call) -> replies.Reply:
     if "password" in given:
         columns["password_hash"] = _new_hash(call, columns.pop("password"), old)
 
-    def work(db: Db) -> replies.Reply:
+    def work(db: Db) -> None:
         call.transaction = db
-        if columns:
-            store_changes(call, call.caller.user_id, columns)
-        return _show(call)
+        store_changes(call, call.caller.user_id, columns)
 
-    return call.services.database.write(work)
+    if columns:
+        call.services.database.write(work)
+    return _show(call)
 
 
 def _new_hash(call: Call, password: str, old: str | None) -> str:
@@ -114,17 +133,12 @@ def _new_hash(call: Call, password: str, old: str | None) -> str:
 
 
 def _personal(call: Call) -> list[str | None]:
-    def work(db: Db) -> list[Any]:
-        call.transaction = db
-        me = call.find(ME, call.caller.user_id)
-        assert isinstance(me, Me)
-        return [me.email, me.first_name, me.last_name]
-
-    return call.services.database.read(work)
+    me = call.services.database.read(partial(_found, call)).record
+    return [me.email, me.first_name, me.last_name]
 
 
 ENDPOINTS = (
-    Endpoint("GET", "/me", "The caller's own account", _show, Shape.ITEM, answer=Me, resource=ME),
+    Endpoint("GET", "/me", "The caller's own account", _show, Shape.ITEM, answer=Me, work=Work.OWN, resource=ME),
     Endpoint(
         "PATCH",
         "/me",

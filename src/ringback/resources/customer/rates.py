@@ -12,6 +12,7 @@ from ringback.calls.rating import LONGEST_PREFIX, MAX_STEP_S, MICRO, parsed_pric
 from ringback.errors import Fault, Invalid, NotFound
 from ringback.jobs import rerate
 from ringback.record import (
+    END,
     Check,
     Column,
     Id,
@@ -26,7 +27,6 @@ from ringback.record import (
     time_text,
     time_value,
 )
-from ringback.resources.customer.users import END
 from ringback.rest import replies
 from ringback.rest.access import ADMINISTRATORS, Policy
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work

@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
-from ringback.record import Column, Id, Ids, Kind, Name, Patch, Record, RequiredName, Wire
+from ringback.record import END, Column, Id, Ids, Kind, Name, Patch, Record, RequiredName, Wire
 from ringback.resources.customer.members import Members, ids_sql, save_group
-from ringback.resources.customer.users import DIRECTORY, END
+from ringback.resources.customer.users import DIRECTORY
 from ringback.rest.endpoint import Call, Resource
 from ringback.rest.verbs import created, listed, patched, removed, shown
 from ringback.store import rows, schema

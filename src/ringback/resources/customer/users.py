@@ -11,9 +11,11 @@ from ringback.identity import passwords, second_factor
 from ringback.identity.accounts import set_password
 from ringback.jobs import drop_blobs
 from ringback.record import (
+    END,
     NO_NUL,
     Column,
     Count,
+    Extension,
     Flag,
     Id,
     Kind,
@@ -38,13 +40,9 @@ from ringback.store.listing import Listing
 NOT_USABLE = "This value cannot be used."
 """Said of every e-mail that is refused, whatever the reason: nobody learns who has an account elsewhere."""
 
-END = r"$(?!\n)"
-"""The end of a pattern: `$` alone lets a line end through."""
-
 Email = Annotated[
     str, Meta(max_length=254, pattern=r"^[^@\s\x00]+@[^@\s\x00.]+(\.[^@\s\x00.]+)*" + END), Wire(Kind.TEXT)
 ]
-Extension = Annotated[str, Meta(max_length=20, pattern=r"^[0-9*#]+" + END), Wire(Kind.TEXT)]
 Language = Annotated[str, Meta(pattern=r"^[a-z]{2}(-[A-Z]{2})?" + END), Wire(Kind.TEXT)]
 Password = Annotated[
     str,
@@ -64,6 +62,11 @@ def _private(column: str) -> Column:
     return Column(f"CASE WHEN :sees_all = 1 OR t.id = :me THEN t.{column} END")
 
 
+def _presence(column: str) -> Column:
+    """Null where no PBX tells, and for those whom a policy hides it from."""
+    return Column(f"CASE WHEN t.presence IS NOT NULL AND (:sees_presence = 1 OR t.id = :me) THEN t.{column} END")
+
+
 class User(Record):
     id: Id
     active: Flag
@@ -80,8 +83,10 @@ class User(Record):
     ext: Name | None
     cli: Number | None
     dnd: Flag
-    nb_sip_locations: Count
-    presence: Annotated[Name | None, Column("CASE WHEN :sees_presence = 1 OR t.id = :me THEN t.presence END")]
+    nb_sip_locations: Annotated[Count | None, _presence("nb_sip_locations")]
+    """Phones that are registered; like `presence` null while no PBX tells."""
+    presence: Annotated[Name | None, _presence("presence")]
+    """offline, available, on_hold, busy, ringing."""
 
 
 class UserPatch(Patch):

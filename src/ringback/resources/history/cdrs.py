@@ -7,6 +7,7 @@ from msgspec import UNSET, UnsetType
 
 from ringback.record import (
     ENUM,
+    Attribute,
     Column,
     Count,
     Flag,
@@ -86,15 +87,38 @@ class CdrPatch(Patch):
     info: Text | UnsetType | None = UNSET
 
 
-_LEGS = (
-    't."id" IN (SELECT m."cdr_id" FROM "msdrs" m WHERE m."customer_id" = :customer AND m."cdr_id" IS NOT NULL AND {})'
-)
-LEGS = {
-    f"msdr.{name}": replace(each, name=f"msdr.{name}", sql=f'm."{name}"', within=_LEGS)
-    for name, each in attributes(Msdr).items()
-}
-"""A call is found by its legs: one of its MSDRs fulfils the condition."""
-ALL = Listing("cdrs", Cdr, schema.cdrs, newest="calldate", searched=frozenset({"src", "dst"}), others=LEGS)
+_LEGS = """
+    t."id" IN (
+        WITH found AS MATERIALIZED (
+            SELECT m."cdr_id" FROM "msdrs" m
+            WHERE m."customer_id" = :customer AND m."cdr_id" IS NOT NULL {whose} AND {condition}
+        )
+        SELECT "cdr_id" FROM found
+        UNION SELECT hop."id" FROM "cdrs" hop WHERE hop."customer_id" = :customer AND hop."root_live_id" IN (
+            SELECT leg."root_live_id" FROM "cdrs" leg
+            WHERE +leg."customer_id" = :customer AND leg."id" IN (SELECT "cdr_id" FROM found)
+        )
+    )
+"""
+
+_PART = """
+    AND EXISTS (
+        SELECT 1 FROM "cdr_parties" own
+        WHERE own."customer_id" = :customer AND own."cdr_id" = m."cdr_id" AND own."user_id" = :{user}
+    )
+"""
+
+
+def _legs(whose: str = "") -> dict[str, Attribute]:
+    """All CDRs of a call are found by its legs: an MSDR of one of them fulfils the condition. `whose`: of which ones."""
+    within = _LEGS.format(whose=whose, condition="{}")
+    return {
+        f"msdr.{name}": replace(each, name=f"msdr.{name}", sql=f'm."{name}"', within=within)
+        for name, each in attributes(Msdr).items()
+    }
+
+
+ALL = Listing("cdrs", Cdr, schema.cdrs, newest="calldate", searched=frozenset({"src", "dst"}), others=_legs())
 
 
 def of_user(name: str, param: str) -> Listing:
@@ -110,7 +134,7 @@ def of_user(name: str, param: str) -> Listing:
         tally=Tally("cdr_parties", "user_id", param),
         sql={"calldate": "p.calldate", "id": "p.cdr_id"},
         searched=frozenset({"src", "dst"}),
-        others=LEGS,
+        others=_legs(_PART.format(user=param)),
     )
 
 

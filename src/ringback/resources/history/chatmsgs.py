@@ -25,6 +25,7 @@ class ChatMsg(Record):
     to_name: Name | None
     message: Text
     read_at: WireTime | None
+    delivered_at: WireTime | None
 
 
 ALL = Listing("chatmsgs", ChatMsg, schema.chatmsgs, newest="created_at")

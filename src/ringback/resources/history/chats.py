@@ -1,5 +1,6 @@
 """Chats: a website visitor's live chats with operators, running ones included."""
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from ringback.record import ENUM, Count, Id, Name, Record, Text, WireTime
@@ -31,14 +32,21 @@ class Chat(Record):
     visitor_referer: Text | None
     visitor_ua: Name | None
     website_id: Id | None
+    visitor_page: Text | None
+    visitor_typing_at: WireTime | None
 
 
 ALL = Listing("chats", Chat, schema.chats, newest="created_at")
-CHATS = Resource(ALL, own=ALL.own_by("operator_id"), closed_by=frozenset({Policy.CHAT_DISABLED}))
+_ASKED = "t.asked LIKE '%,' || :me_text || ',%'"
+OWN = replace(ALL, name="own chats", where=f"(t.operator_id = :me OR (t.state = 'WAITING' AND {_ASKED}))")
+_TAKEN = replace(ALL, name="chats of others now", where=f"(t.state <> 'WAITING' AND {_ASKED})")
+CHATS = Resource(ALL, own=OWN, closed_by=frozenset({Policy.CHAT_DISABLED}))
+TAKEN = Resource(_TAKEN, own=_TAKEN, closed_by=CHATS.closed_by)
+"""Those that a user could have taken, for streams: they are over for who could."""
 OF_CHAT = Listing("chat's messages", ChatMsg, schema.chatmsgs, newest="created_at", where="t.chat_id = :parent")
 
 ENDPOINTS = (
-    listed("/chats", CHATS, "The chats of website visitors; a plain user's own"),
+    listed("/chats", CHATS, "The chats of website visitors; a plain user's own, and those that wait for the user"),
     shown("/chats/{id}", CHATS, "One chat"),
     nested("/chats/{id}/chatmsgs", CHATS, CHATMSGS, OF_CHAT, "The messages of a chat"),
 )

@@ -20,7 +20,8 @@ from ringback.store.listing import Listing
 MEDIA_TYPE = "text/csv; charset=utf-8"
 _QUOTE = '"'
 _SPECIAL = re.compile(r'[,"\r\n]')
-_FORMULA = frozenset("=+-@\t\r'")
+_FORMULA = frozenset("=+-@\t\r\n'\uff1d\uff0b\uff0d\uff20")
+"""The last four are the first in full width, which East Asian spreadsheets take for the same."""
 
 
 def neutral(text: str) -> str:

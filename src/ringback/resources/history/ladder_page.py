@@ -10,10 +10,11 @@ from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
 
-from ringback.sip import ladder_svg, trace
+from ringback.sip import trace
 from ringback.sip.diagnosis.finding import Finding
 from ringback.sip.ladder import Ladder, Outcome, Step
-from ringback.sip.markup import escaped
+from ringback.sip.ladder import svg as ladder_svg
+from ringback.sip.ladder.markup import escaped
 from ringback.sip.message import decoded
 
 HTML = "text/html; charset=utf-8"

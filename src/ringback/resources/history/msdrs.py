@@ -1,19 +1,24 @@
 """MSDRs: one for every SIP dialog that has ended, as seen on the wire (reference page "History", Msdr)."""
 
-from ringback.record import Count, Exact, Id, Name, Number, Object, Record, WireTime
+from typing import Annotated, Literal
+
+from ringback.record import ENUM, Count, Exact, Id, Name, Number, Object, Record, WireTime
 from ringback.resources.history.diagnoses import diagnosed
 from ringback.resources.history.ladders import drawn, paged
-from ringback.resources.history.mediasessions import NAMES, Type
+from ringback.resources.history.mediasessions import NAMES as TYPES
+from ringback.resources.history.mediasessions import Type
 from ringback.resources.history.traces import dumped, traced
 from ringback.rest.endpoint import Resource
 from ringback.rest.verbs import dictionary, listed, shown
 from ringback.store import schema, whole_calls
 from ringback.store.listing import Listing
 
+EndedBy = Annotated[Literal["src", "dst"], ENUM]
+
 
 class Msdr(Record):
     """The page's attributes in its order, then ours. `call_id` is the SIP Call-ID; `src_ip` and `dst_ip` are the addresses that
-    the first INVITE went between."""
+    the first INVITE went between. `ended_by`: who sent the BYE, the CANCEL or the refusal; null where nobody did."""
 
     id: Id
     call_id: Exact
@@ -32,11 +37,13 @@ class Msdr(Record):
     quality: Object | None
     src_ip: Exact | None
     dst_ip: Exact | None
+    ended_by: EndedBy | None
 
 
 ALL = Listing("msdrs", Msdr, schema.msdrs, newest="created_at")
 MSDRS = Resource(ALL, own=ALL.own_by("user_id"))
 
+NAMES = {**TYPES, "ended_by": {"src": "The caller", "dst": "The callee"}}
 ENDPOINTS = (
     listed("/msdrs", MSDRS, "The customer's MSDRs; a plain user's own"),
     dictionary("/msdrs/dictionaries", Msdr, "The vocabularies of an MSDR", NAMES),

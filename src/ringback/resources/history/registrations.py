@@ -5,9 +5,10 @@ from typing import Annotated, Literal
 
 from ringback.record import ENUM, Column, Count, Exact, Id, Name, Record, WireTime
 from ringback.resources.customer.users import DIRECTORY
+from ringback.resources.history.traces import traced
 from ringback.rest.endpoint import Resource
 from ringback.rest.verbs import dictionary, listed, shown
-from ringback.store import schema
+from ringback.store import register_traces, schema
 from ringback.store.listing import Listing
 
 State = Annotated[Literal["REGISTERED", "UNREGISTERED", "EXPIRED", "FAILED"], ENUM]
@@ -44,4 +45,10 @@ ENDPOINTS = (
     listed("/registrations", REGISTRATIONS, "The registrations of the customer's phones; a plain user's own"),
     dictionary("/registrations/dictionaries", Registration, "The vocabularies of a registration"),
     shown("/registrations/{id}", REGISTRATIONS, "One registration"),
+    traced(
+        "/registrations/{id}.trace",
+        REGISTRATIONS,
+        register_traces.of_registration,
+        "The captured REGISTERs of the phone's last attempts as text",
+    ),
 )

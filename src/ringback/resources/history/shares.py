@@ -18,7 +18,7 @@ from ringback.record import Id, Kind, Patch, Record, Text, Wire, WireTime, time_
 from ringback.resources.history import ladder_page
 from ringback.resources.history.cdrs import CDRS
 from ringback.resources.history.ladders import as_page
-from ringback.resources.history.traces import PCAP, TEXT, as_pcap, as_text, stored
+from ringback.resources.history.traces import PCAP, TEXT, as_pcap, as_text, captured
 from ringback.rest import replies
 from ringback.rest.access import EVERYBODY, Policy
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
@@ -75,7 +75,7 @@ def _asked(db: Db, call: Call) -> int:
     call.transaction = db
     call.find(CDRS, call.path["id"])
     days = call.body(ShareBody).days
-    stored(whole_calls.of_cdr(db, call.customer_id, call.path["id"]))
+    captured(call, CDRS, whole_calls.of_cdr)
     return DAYS if days is UNSET else days
 
 
@@ -150,8 +150,7 @@ def _shared(db: Db, call: Call) -> tuple[store.Share, Capture]:
     if caller is None or not SHARES.closed_by.isdisjoint(caller.policies):
         raise Forbidden
     call.current, call.transaction = caller, db
-    call.find(CDRS, share.cdr_id)
-    return share, stored(whole_calls.of_cdr(db, share.customer_id, share.cdr_id))
+    return share, captured(call, CDRS, whole_calls.of_cdr, share.cdr_id)
 
 
 def _note(db: Db, call: Call, share: store.Share) -> None:

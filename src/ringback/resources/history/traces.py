@@ -12,9 +12,8 @@ from ringback.store.whole_calls import Capture
 TEXT = "text/plain; charset=utf-8"
 PCAP = "application/vnd.tcpdump.pcap"
 
-Read = Callable[[Db, int, int], Capture]
-"""The capture of a customer's record."""
-
+Read = Callable[[Db, int, int, int | None], Capture]
+"""The capture of a customer's record, as far as a user may see it; None: all of it."""
 
 INCOMPLETE = "Part of this call's signalling has been deleted"
 
@@ -35,13 +34,13 @@ def dumped(path: str, resource: Resource, read: Read, summary: str) -> Endpoint:
     return Endpoint("GET", path, summary, handler, Shape.FILE, answer=PCAP, resource=resource)
 
 
-def captured(call: Call, resource: Resource, read: Read) -> Capture:
-    """NotFound where nothing was captured, or all of it has been deleted since."""
-    call.find(resource, call.path["id"])
-    return stored(read(call.db, call.customer_id, call.path["id"]))
-
-
-def stored(found: Capture) -> Capture:
+def captured(call: Call, resource: Resource, read: Read, record_id: int | None = None) -> Capture:
+    """What the caller sees of a record, the one in the path if none is given. NotFound where nothing was captured, or all of it
+    has been deleted since."""
+    record_id = call.path["id"] if record_id is None else record_id
+    call.find(resource, record_id)
+    sees_all = resource.seen_by(call.caller) is resource.listing
+    found = read(call.db, call.caller.customer_id, record_id, None if sees_all else call.caller.user_id)
     if not found.packets:
         raise NotFound("No signalling of this call is stored.")
     return found

@@ -14,7 +14,7 @@ from ringback.rest.access import EVERYBODY
 from ringback.rest.endpoint import Call, Endpoint, Resource, Shape, Work
 from ringback.rest.verbs import listed, removed, shown
 from ringback.rest.wipes import cleared
-from ringback.store import rows, schema
+from ringback.store import outbox, rows, schema
 from ringback.store.database import Db
 from ringback.store.listing import Listing
 
@@ -59,6 +59,7 @@ def _patch_many(call: Call) -> replies.Reply:
     for message, (message_id, patch) in zip(before, changes, strict=True):
         assert isinstance(message, Voicemessage)
         rows.update(call.db, schema.voicemessages, call.customer_id, message_id, _columns(message, patch))
+    outbox.changed(call.db, call.customer_id, "voicemessage.updated", ids)
     records = call.find_all(VOICEMESSAGES, ids)
     return replies.collection(records, len(records))
 

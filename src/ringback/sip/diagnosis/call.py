@@ -1,16 +1,16 @@
 """A captured call taken apart: legs (a Call-ID each), exchanges (a request on its whole way), transactions (on one hop)."""
 
 from collections.abc import Iterable, Iterator
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import NamedTuple
 
 from ringback.sip import sdp
 from ringback.sip.headers import Headers, headers
 from ringback.sip.message import SipMessage
-from ringback.sip.order import Seen, causal
+from ringback.sip.order import Scanned, causal
 from ringback.sip.packet import SECOND_US, Endpoint, Packet
 from ringback.sip.reports import is_bare, is_report, reports
-from ringback.sip.rtcp import Report
+from ringback.sip.reports.rtcp import RtcpReport
 
 _LONGEST_SDP = 8_192
 """Bytes that are read of one; those with every candidate of a browser have half of it."""
@@ -46,7 +46,7 @@ class Message:
     @cached_property
     def streams(self) -> tuple[sdp.Media, ...]:
         """Those of its SDP that are not refused."""
-        return _streams(self.sip.body[:_LONGEST_SDP]) if self.has_sdp else ()
+        return sdp.streams(self.sip.body[:_LONGEST_SDP]) if self.has_sdp else ()
 
     @property
     def audio(self) -> sdp.Media | None:
@@ -58,7 +58,7 @@ class Heard(NamedTuple):
 
     place: int
     packet: Packet
-    reports: list[Report]
+    reports: list[RtcpReport]
 
 
 class Transaction:
@@ -279,12 +279,6 @@ class Call:
         return {value.partition(";")[0].strip() for value in values}
 
 
-@lru_cache(maxsize=64)
-def _streams(body: bytes) -> tuple[sdp.Media, ...]:
-    """Proxies and retransmissions repeat what was said before."""
-    return tuple(sdp.media(body))
-
-
 def same_way(messages: list[Message]) -> list[Message]:
     """Of messages that are one, those between the two ends that saw most of them: as often as it was sent."""
     ways: dict[tuple[Endpoint, Endpoint], list[Message]] = {}
@@ -304,7 +298,7 @@ def seconds(span_us: int) -> str:
     return f"{max(span_us, 0) / SECOND_US:.1f} s"
 
 
-def _traced(seen: Iterable[Seen]) -> Iterator[Seen]:
+def _traced(seen: Iterable[Scanned]) -> Iterator[Scanned]:
     """What the text trace shows."""
     return (one for one in seen if one[1] is not None or is_bare(one[0].payload))
 

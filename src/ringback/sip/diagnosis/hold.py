@@ -1,12 +1,12 @@
-"""Calls on hold (RFC 3264 section 8.4), and when."""
+"""Calls on hold, and when."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from ringback.sip.diagnosis.call import Call, Leg, Message, party, seconds
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
+from ringback.sip.holding import Holding
 from ringback.sip.packet import SECOND_US
-from ringback.sip.sdp import HOLDING
 
 NOT_RESUMED = Kind(
     "hold-not-resumed",
@@ -19,7 +19,7 @@ _LONG_US = 5 * SECOND_US
 
 
 class Hold(NamedTuple):
-    """``tag``: of who holds. ``end``: the resuming request; None when there was none."""
+    """``tag``: of who holds. ``end``: the message that resumes; None when there was none."""
 
     leg: Leg
     tag: str
@@ -40,16 +40,13 @@ def find(call: Call) -> Iterator[Finding]:
 
 
 def holds(leg: Leg) -> list[Hold]:
-    """By accepted re-INVITEs and UPDATEs, as the side that sent them put it."""
     done: list[Hold] = []
     now: dict[str, Hold] = {}
-    for each in leg.changes:
-        request = each.hop.request
-        if request is None or request.audio is None or not 200 <= each.hop.status < 300:
-            continue
-        is_held = request.audio.direction in HOLDING
-        if is_held and each.tag not in now:
-            now[each.tag] = Hold(leg, each.tag, request, None)
-        elif not is_held and each.tag in now:
-            done.append(now.pop(each.tag)._replace(end=request))
+    holding: Holding[Message] = Holding()
+    for message in leg.messages:
+        for change in holding.heard(message.sip, message):
+            if change.is_held:
+                now[change.tag] = Hold(leg, change.tag, change.mark, None)
+            else:
+                done.append(now.pop(change.tag)._replace(end=change.mark))
     return [*done, *now.values()]

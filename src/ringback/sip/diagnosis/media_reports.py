@@ -7,7 +7,7 @@ from ringback.sip.diagnosis.call import Call, Heard
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
 from ringback.sip.diagnosis.hold import holds
 from ringback.sip.packet import SECOND_US, Endpoint
-from ringback.sip.rtcp import ReportBlock
+from ringback.sip.reports.rtcp import ReportBlock
 
 NOT_SENT = Kind(
     "media-not-sent",

@@ -13,6 +13,9 @@ from typing import NamedTuple, Protocol
 
 DAY_S = 86_400
 
+OLDEST_S = 3_650 * DAY_S
+AHEAD_S = 2 * DAY_S
+"""By so much a capture clock may be fast."""
 KEPT = 0
 """The day of the slice to which packets go that a legal hold keeps longer than their day."""
 MOST = 1 << 62
@@ -32,6 +35,14 @@ class Row(NamedTuple):
     ends: str
     payload: bytes
     correlation: str | None
+
+
+class Span(NamedTuple):
+    """From `first` to before `end` (s) a packet's own time tells its day; all others came `now`, and go as what came now."""
+
+    first: int
+    end: int
+    now: int
 
 
 class Slice(NamedTuple):
@@ -60,6 +71,10 @@ class Slices(Protocol):
 
     def read(self, customer_id: int, day: int, calls: Sequence[int], most: int) -> list[Row]:
         """The packets of calls by time, of each the first `most` that came."""
+        ...
+
+    def read_last(self, customer_id: int, day: int, calls: Sequence[int], most: int) -> list[Row]:
+        """The packets of calls by time, of each the last `most` that came."""
         ...
 
     def remove(self, customer_id: int, day: int, calls: Sequence[int], most: int) -> int:
@@ -96,15 +111,22 @@ class AllSlices(Protocol):
         ...
 
 
+@lru_cache(maxsize=8192)
 def call_hash(call_id: str) -> int:
     """64 bits of a Call-ID, which nobody can choose another one for."""
     return int.from_bytes(blake2b(call_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)
 
 
 def digest(at_us: int, agent: int | None, ends: str, payload: bytes) -> int:
-    found = blake2b(payload, digest_size=8)
-    found.update(f"{at_us} {agent} {ends}".encode())
-    return int.from_bytes(found.digest(), "big", signed=True)
+    told = payload + f"{at_us} {agent} {ends}".encode()
+    return int.from_bytes(blake2b(told, digest_size=8).digest(), "big", signed=True)
+
+
+def span(now: int, kept_days: int | None) -> Span:
+    """`kept_days`: as the customer's rule says, None for ever. What would be gone already by its own time is of an agent whose
+    clock is wrong, or somebody wants to read it still."""
+    kept_s = OLDEST_S if kept_days is None else min(kept_days * DAY_S, OLDEST_S)
+    return Span((now - kept_s) // DAY_S * DAY_S, now + AHEAD_S, now)
 
 
 def day_of(at_s: int) -> int:

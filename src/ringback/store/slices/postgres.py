@@ -67,10 +67,16 @@ class PostgresSlices:
         return dict(self._asked(sql, [list(calls)]))
 
     def read(self, customer_id: int, day: int, calls: Sequence[int], most: int) -> list[Row]:
+        return self._read(customer_id, day, calls, most, "id")
+
+    def read_last(self, customer_id: int, day: int, calls: Sequence[int], most: int) -> list[Row]:
+        return self._read(customer_id, day, calls, most, "id DESC")
+
+    def _read(self, customer_id: int, day: int, calls: Sequence[int], most: int, order: str) -> list[Row]:
         sql = f"""
             SELECT {_NAMES} FROM unnest(%s::bigint[]) c (one)
             CROSS JOIN LATERAL (
-                SELECT * FROM {table(customer_id, day)} WHERE call = c.one ORDER BY id LIMIT %s
+                SELECT * FROM {table(customer_id, day)} WHERE call = c.one ORDER BY {order} LIMIT %s
             ) p ORDER BY at_us, id
         """
         return list(map(Row._make, self._asked(sql, [list(calls), most])))

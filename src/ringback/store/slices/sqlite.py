@@ -24,6 +24,8 @@ LOG_PAGES = 4_000
 CACHE_KIB = 32_000
 BUSY_S = 10.0
 FREED_PAGES = 200  # a step
+_NEW = ".new"
+"""The ending of a file that is being made, under the database's write lock: what is found with that lock, a crash has left."""
 
 _NAMES = ", ".join(COLUMNS)
 _INSERT = f"INSERT OR IGNORE INTO packets ({_NAMES}) VALUES ({', '.join('?' * len(COLUMNS))})"
@@ -34,6 +36,7 @@ _READ = f"""
         SELECT id FROM packets WHERE call = c.value ORDER BY id LIMIT ?
     ) ORDER BY at_us, p.id
 """
+_READ_LAST = _READ.replace("ORDER BY id LIMIT", "ORDER BY id DESC LIMIT")
 _UNSETTLED = "SELECT DISTINCT call FROM pending JOIN packets p ON p.id BETWEEN first AND last"
 _SCHEMA = """
     CREATE TABLE packets (
@@ -218,6 +221,9 @@ class _Within:
     def read(self, customer_id: int, day: int, calls: Sequence[int], most: int) -> list[Row]:
         return list(map(Row._make, self._asked(customer_id, day, _READ, (json.dumps(calls), most))))
 
+    def read_last(self, customer_id: int, day: int, calls: Sequence[int], most: int) -> list[Row]:
+        return list(map(Row._make, self._asked(customer_id, day, _READ_LAST, (json.dumps(calls), most))))
+
     def remove(self, customer_id: int, day: int, calls: Sequence[int], most: int) -> int:
         file = self._slices.opened(customer_id, day)
         if file is None:
@@ -233,6 +239,8 @@ class _Within:
                 connection.executemany("DELETE FROM packets WHERE call = ? AND digest = ?", packets)
 
     def unsettled(self, customer_id: int) -> list[tuple[int, list[int]]]:
+        for path in self._slices.folder.glob(f"{customer_id:d}/*{_NEW}*"):
+            path.unlink(missing_ok=True)
         found = []
         for _, day, _ in self._slices.listed(customer_id):
             file = self._slices.opened(customer_id, day)
@@ -266,7 +274,7 @@ class _Within:
 def _make(path: Path) -> None:
     """Nobody sees an unfinished one."""
     path.parent.mkdir(0o700, parents=True, exist_ok=True)
-    new = path.with_suffix(".new")
+    new = path.with_suffix(_NEW)
     new.touch(mode=0o600)
     with closing(connected(new)) as connection:
         for setting in (f"page_size = {PAGE}", "auto_vacuum = INCREMENTAL", "journal_mode = WAL"):

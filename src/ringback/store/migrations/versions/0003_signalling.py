@@ -1,9 +1,9 @@
-"""Messages as capture agents report them, in slices; links that show calls; registrations."""
+"""Messages as capture agents report them, in slices; links that show calls; registrations; callbacks."""
 
 import sqlalchemy as sa
 from alembic import op
 
-from ringback.store.migrations import engine_parts, packets
+from ringback.store.migrations import callbacks, chats, engine_parts, packets, streams
 
 revision = "0003"
 down_revision = "0002"
@@ -20,7 +20,12 @@ def upgrade() -> None:
     _mediasessions()
     _leg_keys()
     _shares()
+    _spooled()
     _registrations()
+    op.add_column("customers", sa.Column("max_call_rate", INT, nullable=True))
+    callbacks.upgrade()
+    streams.upgrade()
+    chats.upgrade()
     op.create_index(op.f("ix_jobs_kind_state_run_at"), "jobs", ["kind", "state", "run_at"])
     engine_parts.add_sequences(op.get_bind(), {"shares": 1, "registrations": 1})
 
@@ -44,6 +49,7 @@ def _mediasessions() -> None:
     for table in ("mediasessions", "msdrs"):
         op.add_column(table, sa.Column("src_ip", TEXT, nullable=True))
         op.add_column(table, sa.Column("dst_ip", TEXT, nullable=True))
+    op.add_column("msdrs", sa.Column("ended_by", TEXT, nullable=True))
     for end in ("src", "dst"):
         op.create_index(
             op.f(f"ix_msdrs_customer_id_{end}_created_at_id"), "msdrs", ["customer_id", end, "created_at", "id"]
@@ -80,6 +86,18 @@ def _shares() -> None:
     op.create_index(
         op.f("ix_shares_customer_id_created_at_id"), "shares", ["customer_id", "created_at", "id"], unique=False
     )
+
+
+def _spooled() -> None:
+    op.create_table(
+        "spooled",
+        sa.Column("customer_id", INT, autoincrement=False, nullable=False),
+        *(sa.Column(name, TEXT, nullable=False) for name in ("pbx", "source_key", "place", "folder")),
+        sa.Column("was_here", INT, nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "pbx", "source_key", name=op.f("pk_spooled")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_spooled_customer_id_pbx_place"), "spooled", ["customer_id", "pbx", "place"])
 
 
 def _registrations() -> None:

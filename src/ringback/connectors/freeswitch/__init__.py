@@ -1,0 +1,1 @@
+"""FreeSWITCH, through its event socket (`mod_event_socket`)."""
