@@ -29,10 +29,20 @@ class Leg:
     call_id: str = ""
     code: int = 0
     reason: str = ""
+    came_in: bool = False
     media: int = 0
     """How often the media were set up or changed."""
     transferred: int = 0
     """The last word on a transfer that the phone asked for: a SIP code."""
+
+    @property
+    def is_up(self) -> bool:
+        return self.state not in {"", "DISCONNECTED"}
+
+    @property
+    def rings(self) -> bool:
+        """At this phone."""
+        return self.came_in and self.is_up and self.state != "CONFIRMED"
 
 
 @dataclass
@@ -118,7 +128,8 @@ class Phone:
         self.messages.append(told)
 
     def _incoming(self, told: Mapping[str, Any]) -> None:
-        self._known(told["leg"]).call_id = told["call_id"]
+        leg = self._known(told["leg"])
+        leg.call_id, leg.came_in = told["call_id"], True
 
     def _state(self, told: Mapping[str, Any]) -> None:
         leg = self._known(told["leg"])

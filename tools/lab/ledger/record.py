@@ -25,6 +25,7 @@ ROOT = Path("/mnt/asterisk")
 CEL = ROOT / "var/log/asterisk/cel-custom/Master.csv"
 OUTSIDE = "192.0.2.107"
 QUIET_S = 1.2
+SETTLED_S = 1.0
 
 
 class Ami:
@@ -201,11 +202,20 @@ def watched(phones: Mapping[str, lab.Phone], told: list[str], began: float) -> N
 
 
 def hang_up_all(scene: Scene) -> None:
-    for phone in scene.place.phones.values():
-        for leg in phone.legs:
-            if leg.state not in {"", "DISCONNECTED"}:
-                with suppress(TimeoutError):  # it may end at this very moment
-                    phone.hang_up(leg)
+    """A phone that has transferred its call keeps it. Who hung up is given time to be heard first, and what rings ends with its
+    caller: a phone that hangs up in a race with them would make it another call."""
+    phones = list(scene.place.phones.values())
+
+    def up() -> list[tuple[lab.Phone, lab.Leg]]:
+        return [(phone, leg) for phone in phones for leg in list(phone.legs) if leg.is_up]
+
+    with suppress(TimeoutError):
+        lab.until(lambda: not up(), "calls ended", SETTLED_S)
+    for phone, leg in up():
+        if not leg.rings:
+            with suppress(TimeoutError):  # it may end at this very moment
+                phone.hang_up(leg)
+    lab.until(lambda: not any(leg.rings for _, leg in up()), "nothing rings any more")
 
 
 def record(name: str, play: Any, scene: Scene, into: Path) -> None:
@@ -219,7 +229,7 @@ def record(name: str, play: Any, scene: Scene, into: Path) -> None:
         phone.legs_before = len(phone.legs)  # type: ignore[attr-defined]
     try:
         play(scene)
-        hang_up_all(scene)  # a phone that has transferred its call keeps it
+        hang_up_all(scene)
         scene.quiet()
         time.sleep(QUIET_S)
     finally:
