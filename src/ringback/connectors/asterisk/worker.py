@@ -24,8 +24,8 @@ class Worker:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
-        """Once, however often it is called."""
-        if not self._thread.is_alive():
+        """Once, however often it is called; what was stopped does not begin."""
+        if self._thread.ident is None and not self.stopping.is_set():
             self._thread.start()
 
     def wake(self) -> None:
