@@ -99,6 +99,12 @@ class Phone:
         """A command about a call."""
         self.do(command, leg=self.legs.index(leg), **arguments)
 
+    def agree(self, command: str, leg: Leg, **arguments: object) -> None:
+        """One that changes its media; returns when the other side has agreed."""
+        before = leg.media
+        self.within(command, leg, **arguments)
+        self.until(lambda: leg.media > before, command)
+
     def until(self, happened: Callable[[], bool], what: str) -> None:
         with self.changed:
             if not self.changed.wait_for(happened, PATIENCE_S):

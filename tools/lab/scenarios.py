@@ -175,9 +175,7 @@ def held(lab: Lab) -> Told:
     out, into = talk(ann, bob, "102")
     time.sleep(0.8)
     for command in ("hold", "resume"):
-        before = out.media
-        ann.within(command, out)
-        ann.until(lambda before=before: out.media > before, command)
+        ann.agree(command, out)
         time.sleep(1)
     end(bob, into, (ann, out))
     return [truth(out, "101", "102")], []
@@ -188,9 +186,7 @@ def codec_changed(lab: Lab) -> Told:
     ann, bob = lab.phone("101"), lab.phone("102")
     out, into = talk(ann, bob, "102")
     time.sleep(0.8)
-    before = out.media
-    ann.within("codec", out, names=["PCMA"])
-    ann.until(lambda: out.media > before, "other codec")
+    ann.agree("codec", out, names=["PCMA"])
     time.sleep(1)
     ann.do("prefer", names=["PCMU", "PCMA"])
     end(ann, out, (bob, into))

@@ -107,9 +107,9 @@ def cancelled(s: Scene) -> None:
 def held(s: Scene) -> None:
     """101 calls 102 and puts the call on hold for a second, resumes and hangs up."""
     phone, leg = talks(s, "101", "102", 1)
-    phone.within("hold", leg)
+    phone.agree("hold", leg)
     s.talk(1)
-    phone.within("resume", leg)
+    phone.agree("resume", leg)
     s.talk(1)
     phone.hang_up(leg)
 
@@ -118,6 +118,6 @@ def hung_up_on_hold(s: Scene) -> None:
     """Outside calls 101, who puts the call on hold; outside hangs up."""
     phone, leg = talks(s, "outside", DDI + "101", 1)
     callee, answered = until_up(s, "101")
-    callee.within("hold", answered)
+    callee.agree("hold", answered)
     s.talk(1)
     phone.hang_up(leg)

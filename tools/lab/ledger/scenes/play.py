@@ -44,7 +44,7 @@ def until_rings(scene: Scene, name: str) -> None:
 
 
 def attended(s: Scene, phone: Phone, leg: Leg, number: str) -> None:
-    phone.within("hold", leg)
+    phone.agree("hold", leg)
     other = phone.call(number)
     phone.talks(other)
     s.talk(1)
