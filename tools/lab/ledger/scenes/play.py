@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,11 @@ def talks_on(scene: Scene, name: str, phone: Phone, leg: Leg) -> None:
 
 def until_rings(scene: Scene, name: str) -> None:
     scene.ami.until("Event: Newstate", f"Channel: PJSIP/{name}-", "ChannelStateDesc: Ringing")
+
+
+def as_a_second_begins() -> None:
+    """How long somebody has waited, a queue counts in whole seconds of its clock: later in a second it tries one member less."""
+    time.sleep(1 - time.time() % 1)
 
 
 def attended(s: Scene, phone: Phone, leg: Leg, number: str) -> None:

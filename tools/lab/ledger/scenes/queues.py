@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from scenes.play import DDI, attended, talks, talks_on, until_rings, until_up
+from scenes.play import DDI, as_a_second_begins, attended, talks, talks_on, until_rings, until_up
 
 if TYPE_CHECKING:
     from record import Scene
@@ -88,6 +88,7 @@ def queue_then_voicemail(s: Scene) -> None:
     s.meets("102", None)
     s.meets("103", None)
     phone = s.phone("outside")
+    as_a_second_begins()
     leg = phone.call(DDI + "403")
     s.ami.until("Application: VoiceMail")
     s.talk(3)
