@@ -100,7 +100,7 @@ def follow_me(s: Scene) -> None:
     phone = s.phone("104")
     leg = phone.call("820")
     s.ami.until("Event: Newstate", "Channel: PJSIP/provider-", "ChannelStateDesc: Up")
-    s.talk(2)
+    s.talk(2.2)  # who calls is told for 1.8 s, and then may be accepted
     s.dtmf("PJSIP/provider-", "1")
-    s.talk(2)
+    s.talk(2.3)
     phone.hang_up(leg)
