@@ -26,6 +26,7 @@ def voicemail_abandoned(s: Scene) -> None:
     phone = s.phone("outside")
     leg = phone.call(DDI + "201")
     s.ami.until("Application: VoiceMail")
+    phone.talks(leg)
     phone.hang_up(leg)
 
 
