@@ -84,8 +84,8 @@ def picked_up_from_group(s: Scene) -> None:
         s.meets(name, None)
     phone = s.phone("outside")
     leg = phone.call(DDI + "300")
-    until_rings(s, "101")
-    until_rings(s, "103")
+    for name in ("101", "102", "103"):
+        until_rings(s, name)
     s.talk(0.5)
     talks(s, "104", "*8300", 2)
     phone.hang_up(leg)

@@ -93,7 +93,7 @@ def redirected_waiting(s: Scene) -> None:
     s.meets("102", None)
     phone, leg = talks(s, "outside", DDI + "400", 0)
     until_rings(s, "102")
-    s.talk(1)
+    s.talk(0.5)
     redirect(s, "PJSIP/trunk-", "104")
     talks_on(s, "104", phone, leg)
 

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
 def queue_first_member(s: Scene) -> None:
     """Outside calls the queue 400; 102, the first member, answers."""
-    s.meets("102", 200, 1)
     phone, leg = talks(s, "outside", DDI + "400", 1)
     talks_on(s, "102", phone, leg)
 
@@ -37,7 +36,7 @@ def queue_abandoned(s: Scene) -> None:
     """Outside calls the queue 400, 102 rings; outside hangs up."""
     s.meets("102", None)
     s.meets("103", None)
-    phone, leg = talks(s, "outside", DDI + "400", 0.3)
+    phone, leg = talks(s, "outside", DDI + "400", 0)
     until_rings(s, "102")
     s.talk(0.5)
     phone.hang_up(leg)

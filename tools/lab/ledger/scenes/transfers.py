@@ -175,7 +175,7 @@ def attended_by_digits(s: Scene) -> None:
 
 def attended_before_answer(s: Scene) -> None:
     """Outside calls 101, who presses *2 102 and hangs up while 102 rings; then 102 answers."""
-    s.meets("102", 200, 2.5)
+    s.meets("102", 200, 4)
     phone, leg = talks(s, "outside", DDI + "111", 0.5)
     callee, answered = until_up(s, "101")
     s.talk(1)
