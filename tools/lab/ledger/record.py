@@ -26,6 +26,7 @@ CEL = ROOT / "var/log/asterisk/cel-custom/Master.csv"
 OUTSIDE = "192.0.2.107"
 QUIET_S = 1.2
 SETTLED_S = 1.0
+BOOTED_S = 60.0
 
 
 class Ami:
@@ -119,7 +120,7 @@ class Scene:
 
     def quiet(self) -> None:
         """No call is up."""
-        lab.until(lambda: "0 active channels" in cli("core show channels count"), "calls ended")
+        lab.until(lambda: "0 active channels" in cli("core show channels count").splitlines(), "calls ended")
 
 
 def cli(command: str) -> str:
@@ -153,7 +154,7 @@ def started(stack: ExitStack, logs: Path) -> subprocess.Popen[str]:
     log = (logs / "asterisk.log").open("a")
     command = ["chroot", str(ROOT), "asterisk", "-f", "-U", "asterisk", "-G", "asterisk"]
     process = stack.enter_context(lab.ended(subprocess.Popen(command, stdout=log, stderr=log, text=True)))
-    lab.until(lambda: "fully booted" in cli("core waitfullybooted"), "Asterisk")
+    lab.until(lambda: "fully booted" in cli("core waitfullybooted"), "Asterisk", BOOTED_S)
     return process
 
 
