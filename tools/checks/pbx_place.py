@@ -184,8 +184,8 @@ def play(place: Place, name: str) -> Played:
     SCENES[name](place.scene)
     record.hang_up_all(place.scene)
     place.scene.quiet()
-    place.until(lambda: not place.rows("/calls"))
-    time.sleep(VISIBLE_S)
+    place.until(lambda: place.fresh(known) and not place.rows("/calls"))
+    time.sleep(VISIBLE_S)  # what is doubled has come by then
     return Played(list(rang(told)), took_s(told), place.fresh(known), len(place.rows("/calls")))
 
 
