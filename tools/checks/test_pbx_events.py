@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import suppress
+from typing import Any
 
 import pytest
 from pbx_place import VISIBLE_S, Place, record, talk  # type: ignore[attr-defined]
@@ -30,6 +31,10 @@ class Heard:
     def presences(self) -> set[tuple[int, str]]:
         """By user ids; who had talked before may become free meanwhile."""
         return {(told.data["id"], told.data["presence"]) for _, told in self.told if told.name == "user.presence"}
+
+    def call(self) -> Any:
+        """As it was told last; what its signalling says is known a moment after it was answered."""
+        return [told.data for _, told in self.told if told.name.startswith("call.")][-1]
 
     def at(self, name: str, state: str | None = None) -> float | None:
         """When it first said so."""
@@ -76,10 +81,9 @@ def test_a_talk_is_told_of_with_the_presence_of_who_talks(place: Place, heard: H
     talks_at = time.monotonic()
     connected_at = place.until(lambda: heard.at("call.updated", "CONNECTED") or heard.at("call.created", "CONNECTED"))
     assert connected_at - talks_at < VISIBLE_S
-    last = [told.data for _, told in heard.told if told.name.startswith("call.")][-1]
-    assert last == {**place.rows("/calls")[0], "duration": last["duration"]}
+    place.until(lambda: heard.call() == {**place.rows("/calls")[0], "duration": heard.call()["duration"]})
     busy = {(place.users[ext], "busy") for ext in ("101", "102")}
     place.until(lambda: busy <= heard.presences())
     record.hang_up_all(place.scene)
-    place.until(lambda: heard.at("cdr.created"))
+    place.until(lambda: heard.at("cdr.created") and heard.at("call.ended"))
     assert heard.names().count("call.ended") == heard.names().count("cdr.created") == 1
