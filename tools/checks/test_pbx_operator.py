@@ -66,9 +66,9 @@ def over(place: Place, live_id: int) -> Any:
 def test_a_call_to_the_outside_says_what_it_costs_while_it_lasts(place: Place) -> None:
     place.ready()
     phone, leg = talk(place, "101", "07700900456")
-    call = live(place, state="CONNECTED")
+    signalled = {"src_codec": "ulaw", "src_ua": "Lab phone 101", "src_call_id": leg.call_id}
+    call = live(place, state="CONNECTED", **signalled)
     assert (call["dst"], call["dst_rate"], call["min_charge"], call["src_rate"]) == ("447700900456", 0.1, 0.05, None)
-    assert (call["src_codec"], call["src_ua"], call["src_call_id"]) == ("ulaw", "Lab phone 101", leg.call_id)
     assert [row["id"] for row in place.rows(f"/users/{place.users['101']}/calls")] == [call["id"]]
     assert place.rows(f"/users/{place.users['102']}/calls") == []
     linked = {"action_url": "https://crm.example/1", "action_text": "Customer"}

@@ -102,10 +102,11 @@ def test_calls_of_both_are_live_side_by_side_and_each_ends_where_it_is(place: Pl
     legs = [(phone, phone.call("102")) for phone in (here, there)]
     for phone, leg in legs:
         phone.talks(leg)
-    place.until(lambda: len(connected_calls(place)) == 2)
-    first, second = (
-        next(row for row in connected_calls(place) if row["src_call_id"] == leg.call_id) for _, leg in legs
-    )
+
+    def of(leg: Any) -> Any:
+        return place.until(lambda: [row for row in connected_calls(place) if row["src_call_id"] == leg.call_id])[0]
+
+    first, second = (of(leg) for _, leg in legs)
     assert place.client.delete(f"/calls/{second['id']}").status_code == 204
     there.ended(legs[1][1])
     place.until(lambda: [row["id"] for row in place.rows("/calls")] == [first["id"]])
