@@ -154,8 +154,7 @@ def test_recording_message_and_trace_are_of_one_call(traced: Place, tmp_path: Pa
 
     caller = traced.scene.phone("103")
     leg = caller.call("905")
-    traced.until(lambda: [row["state"] for row in traced.rows("/calls")] == ["RINGING"])
-    (live,) = traced.rows("/calls")
+    (live,) = traced.until(lambda: [row for row in traced.rows("/calls") if row["state"] == "RINGING"])
     assert (live["src"], live["dst"]) == ("103", "905")
     caller.talks(leg)
     traced.scene.ami.until("Event: Newexten", "Application: VoiceMail")
