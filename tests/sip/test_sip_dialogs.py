@@ -343,3 +343,52 @@ def test_rtcp_elsewhere_than_on_the_next_port(attribute: str, end: Endpoint) -> 
     cut = invite.replace(b"Content-Length: ", b"X-Length: ")
     report = rtcp(10, end, ELSEWHERE)
     assert only([packets[0]._replace(payload=cut), *packets[1:], report]).rtcp == (report,)
+
+
+CHALLENGED = """
+    0.0   alice > bob    INVITE      1  User-Agent=Phone
+    0.1   bob   > alice  401/INVITE  1  Server=PBX
+    0.2   alice > bob    ACK         1  to-tag
+"""
+LET_IN = """
+    0.3   alice > bob    INVITE      2  User-Agent=Phone  sdp=sendrecv
+    0.4   bob   > alice  100/INVITE  2  Server=PBX
+    0.5   bob   > alice  180/INVITE  2
+    2.0   bob   > alice  200/INVITE  2  sdp=sendrecv
+    2.1   alice > bob    ACK         2  to-tag
+"""
+
+
+@pytest.mark.parametrize(
+    ("later", "agent"),
+    [
+        ("9.0 bob > alice BYE 1 to-tag User-Agent=Desk\n 9.1 alice > bob 200/BYE 1 Server=Phone", "Desk"),
+        ("9.0 alice > bob BYE 3 to-tag\n 9.1 bob > alice 200/BYE 3 Server=Desk", "Desk"),
+        ("9.0 alice > bob INVITE 3 to-tag\n 9.1 bob > alice 200/INVITE 3 User-Agent=Desk", "Desk"),
+        ("9.0 alice > bob UPDATE 3 to-tag\n 9.1 bob > alice 200/UPDATE 3 Server=Desk", "Desk"),
+        ("9.0 alice > bob BYE 3 to-tag\n 9.1 bob > alice 481/BYE 3 Server=Relay", None),
+        ("9.0 bob > alice BYE 1 to-tag\n 9.1 alice > bob 200/BYE 1 Server=Phone", None),
+    ],
+)
+def test_a_phone_that_says_what_it_is_in_later_messages_only(later: str, agent: str | None) -> None:
+    """Who wanted credentials may be a proxy, so it is not taken for who was called."""
+    session = only(flow(CHALLENGED + LET_IN + later))
+    assert (session.src_ua, session.dst_ua) == ("Phone", agent)
+
+
+def test_a_caller_that_says_what_it_is_in_answers_only() -> None:
+    talk = "2 bob > alice 200/INVITE 1\n 9 bob > alice BYE 1 to-tag\n 9.1 alice > bob 200/BYE 1 Server=Soft"
+    session = only(flow(RINGS + talk))
+    assert (session.src_ua, session.dst_ua) == ("Soft", None)
+
+
+@pytest.mark.parametrize("status", [401, 407])
+def test_who_wants_credentials_that_never_come_is_who_was_called(status: int) -> None:
+    wrong = (
+        CHALLENGED + "0.3 alice > bob INVITE 2\n 0.4 bob > alice 401/INVITE 2 Server=PBX\n 0.5 alice > bob ACK 2 to-tag"
+    )
+    session = only(flow(wrong.replace("401", str(status))))
+    assert (session.t_cause, session.dst_ua) == ("Call Rejected", "PBX")
+    answered = only(flow(CHALLENGED + "2 bob > alice 200/INVITE 2"))  # the second INVITE was not captured
+    given_up = only(flow(CHALLENGED + "0.3 alice > bob INVITE 2\n 1 alice > bob CANCEL 2"))
+    assert (answered.dst_ua, given_up.dst_ua) == (None, None)

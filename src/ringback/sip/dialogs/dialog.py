@@ -48,6 +48,7 @@ class Dialog:
         "_messages",
         "_negotiation",
         "_parties",
+        "_refuser",
         "_replaces",
         "_ringing_at_us",
         "_seen",
@@ -77,6 +78,7 @@ class Dialog:
         self._cause: str | None = None
         self._cancel_cause: str | None = None
         self._agents = ["", ""]
+        self._refuser = ""  # who wants credentials, until they come: else the one that was called
         self._negotiation = Negotiation()
         self._holding: Holding[None] | None = None  # from the first offer after the answer on
 
@@ -116,6 +118,8 @@ class Dialog:
             self._parties = identities.caller(known), identities.callee(self._first)
         src, dst = self._parties
         src_ua, dst_ua = self._agents
+        if self._is_refused():
+            dst_ua = dst_ua or self._refuser
         return MediaSession(
             call_id=self.call_id,
             created_at_us=self._created_at_us,
@@ -155,6 +159,7 @@ class Dialog:
             self._first,
             self._vouched,
             *self._agents,
+            self._refuser,
             self._created_at_us,
             self._ringing_at_us,
             self._answered_at_us,
@@ -221,6 +226,7 @@ class Dialog:
         if self._attempt.is_before(message):
             self._attempt = InviteAttempt(message)
             self._cancel_cause = None
+            self._refuser = ""
         else:
             self._attempt.fork(message.branch)
         self._vouch(message)
@@ -281,6 +287,8 @@ class Dialog:
             self._mid_dialog(at_us, message, tags)
         elif method == "BYE" and message.status >= 200 and message.status not in _CHALLENGES and tags in self._live:
             self._end_dialog(at_us, tags, causes.NORMAL_CLEARING, self._side(message))
+        if 200 <= message.status < 300 and method != "CANCEL":
+            self._answering_agent(message)
         if method in _OFFERING:
             self._negotiation.response(tags, message)
 
@@ -379,6 +387,16 @@ class Dialog:
         agent = message.server or message.user_agent
         if agent and message.status not in _OF_THE_NEXT_HOP and (answers or not self._agents[1]):
             self._agents[1] = agent
+        elif message.status in _CHALLENGES:
+            self._refuser = agent
+
+    def _answering_agent(self, message: SipMessage) -> None:
+        """Some say who they are in later answers only; those that proxies give (to CANCEL, refusals) do not count."""
+        if self._first is None:
+            return
+        called = message.from_tag == self._attempt.caller_tag
+        if not self._agents[called]:
+            self._agents[called] = message.server or message.user_agent
 
     # -- how it stands ------------------------------------------------------------------------------------------------
 
