@@ -24,6 +24,7 @@ BOUND = {"customer": CUSTOMER, "me": 1, "parent": 1}
 RECORDING = {"uniqueid": "1.1", "source_key": "s", "blob_key": "k", "timestamp": 1, "duration": 1, "size": 1}
 MESSAGE = {"extension_id": 1, "caller": "1", "origtime": 1, "duration": 1, "size": 1, "folder": "INBOX", "is_new": 1}
 MESSAGE |= {"blob_key": "k", "source_key": "s"}
+CDR = {"id": 1, "calldate": 1_000_000_000}
 _FEW = re.compile(r"callmeback_settings|campaigns")  # tables of which a customer has a handful of rows
 _WALKS = re.compile(r"\(customer_id=\?\)$|^SCAN (?!json_each|cdr_numbers|CONSTANT|page|found)")
 
@@ -77,7 +78,8 @@ WORK: dict[str, Callable[[Db], object]] = {
     "a changed recording": lambda db: rows.update(db, schema.monitors, CUSTOMER, 1, {"user_id": 2}),
     "visitors of a deleted widget": lambda db: callbacks.delete_settings(db, CUSTOMER, [1]),
     "MSDRs to be linked": lambda db: cdr_links.link(db, CUSTOMER, [1, 2]),
-    "MSDRs of about that time": lambda db: cdr_links.link_near(db, CUSTOMER, [1_000_000_000]),
+    "whether there are MSDRs of about that time": lambda db: cdr_links.link_near(db, CUSTOMER, [CDR]),
+    "MSDRs of about that time": lambda db: cdr_links._Links(db, CUSTOMER).legs(cdr_links._cdr(CDR)),
     "recordings of calls that came in": lambda db: recordings.link(db, CUSTOMER, ["1.1", "1.2"]),
     "the call of a recording": lambda db: recordings.insert(db, CUSTOMER, RECORDING),
     "the only call between two numbers": lambda db: recordings.between(db, CUSTOMER, "101", "102", 1, 100),

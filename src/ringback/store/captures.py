@@ -51,6 +51,12 @@ def session_of(name: str, seen: Iterable[Seen]) -> MediaSession | None:
     return next(sessions, None)
 
 
+def sessions_of(seen: Mapping[str, Iterable[Seen]]) -> dict[str, MediaSession]:
+    """The sessions of Call-IDs; those that are of no call left out."""
+    found = ((name, session_of(name, packets)) for name, packets in seen.items())
+    return {name: session for name, session in found if session is not None}
+
+
 def read_seen(db: Db, customer_id: int, call_ids: Sequence[str]) -> dict[str, list[Seen]]:
     """The packets of these sessions' Call-IDs with who saw them, by time; a Call-ID without any is not in the answer."""
     by_day: dict[int, dict[int, str]] = {}

@@ -1,130 +1,156 @@
 """Which CDR an MSDR is a leg of. A wrong link would show one call's messages under another, so doubt means no link.
 
-The rule: the CDR began within five seconds of the dialog's first INVITE; its two numbers are the dialog's; and no CDR
-of another call fits. Of several hops of one call it is the first. Numbers are the same when their digits are, or when one
-is the other without its country or trunk prefix and still has seven digits; a side that is a user fits by the user as well,
-and the caller by the number in `clid`, which is what a PBX puts on the trunk in place of the extension.
+The rule (`cdr_fits`): the CDR has the dialog's numbers and began about when it did. Of several hops of one call it is the first.
+Where a CDR fits several captured calls, or a captured call the CDRs of several calls, their times must tell them apart. What comes
+in later may make a link doubtful, or clear: then it changes. What the PBX itself said (`call_ids`) stands.
 """
 
-import re
-from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
-from ringback.calls.numbers import normal
-from ringback.store import rows, schema
+from ringback.sip.dialogs.session import MediaSession
+from ringback.store import captures, legs, rows, schema
+from ringback.store.cdr_fits import (
+    WINDOW_S,
+    Call,
+    Cdr,
+    Msdr,
+    Pair,
+    call_of,
+    calls,
+    fits,
+    is_leg,
+    is_plainly_one,
+    legs_of,
+    pairs,
+)
 from ringback.store.database import Db
 
-WINDOW_S = 5
-_SHORTEST = 7
-_CLID_NUMBER = re.compile(r"<([^<>]*)>\s*$")
+MOST_ALIKE = 16
+"""Of more CDRs or legs between the same numbers at about one time nothing is told."""
 
 
-class _Cdr(NamedTuple):
-    id: int
-    root_live_id: int | None
-    src: str | None
-    src_id: str | None
-    dst: str | None
-    dst_id: str | None
-    clid: str | None
-
-
-class _Msdr(NamedTuple):
-    id: int
-    created_at: int
-    src: str | None
-    src_id: str | None
-    dst: str | None
-    dst_id: str | None
-
-
-def link(db: Db, customer_id: int, msdr_ids: Sequence[int]) -> int:
-    """Links these MSDRs, as far as they have no CDR yet; returns how many were linked."""
-    sql = f"{_MSDRS} WHERE {rows.by_ids(db)} AND cdr_id IS NULL"
+def link(db: Db, customer_id: int, msdr_ids: Sequence[int]) -> None:
+    """Links these MSDRs, as far as it is clear."""
+    # The + keeps SQLite from walking all of the customer's rows.
+    own = "+m.customer_id" if db.engine == "sqlite" else "m.customer_id"
+    sql = f"{_MSDRS} WHERE {own} = :customer AND {db.among('m.id', 'ids')}"
     found = db.all(sql, {"customer": customer_id, "ids": list(msdr_ids)})
-    return _linked(db, customer_id, [_Msdr(*row) for row in found])
+    _Links(db, customer_id).settle(Msdr(*row) for row in found)
 
 
-def link_near(db: Db, customer_id: int, calldates: Sequence[int]) -> int:
-    """Links what is not linked yet and began about when one of these CDRs did: they came in after their capture."""
-    if not calldates:
-        return 0
-    starts = sorted(calldates)
-    bound = {"customer": customer_id, "first": starts[0] - WINDOW_S, "last": starts[-1] + WINDOW_S}
-    # The + keeps SQLite from walking all that were never linked.
-    sql = f"{_MSDRS} WHERE customer_id = :customer AND created_at BETWEEN :first AND :last AND +cdr_id IS NULL"
-    found = db.all(sql, bound)
-    return _linked(db, customer_id, [msdr for row in found if _is_near((msdr := _Msdr(*row)).created_at, starts)])
+def link_near(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]) -> None:
+    """Links what may be legs of these CDRs (columns of `schema.cdrs`): they came in after their capture."""
+    if not cdrs:
+        return
+    starts = [row["calldate"] for row in cdrs]
+    bound = {"customer": customer_id, "first": min(starts) - WINDOW_S, "last": max(starts) + WINDOW_S}
+    if not db.all(f"SELECT 1 FROM msdrs m WHERE {_NEAR} LIMIT 1", bound):
+        return
+    links = _Links(db, customer_id)
+    found = (leg for row in cdrs for leg in links.legs(_cdr(row)))
+    links.settle(list({leg.id: leg for leg in found}.values()))
+
+
+def _cdr(row: Mapping[str, Any]) -> Cdr:
+    columns: list[Any] = [row.get(name) for name in Cdr._fields]
+    return Cdr(*columns)
 
 
 def one_call(db: Db, customer_id: int, src: str, dst: str, first: int, last: int) -> list[int]:
     """The CDRs between these two numbers that began from `first` to `last`, when they are hops of one call; else none."""
-    leg = _Msdr(0, first, src, None, dst, None)
     bound = {"customer": customer_id, "first": first, "last": last}
-    fitting = [cdr for cdr in (_Cdr(*row) for row in db.all(_CDRS, bound)) if _fits(leg, cdr)]
-    return [cdr.id for cdr in fitting] if all(_is_one_call(fitting[0], each) for each in fitting) else []
+    fitting = [cdr for cdr in (Cdr(*row) for row in db.all(_CDRS, bound)) if fits(src, None, dst, None, cdr)]
+    return [cdr.id for cdr in fitting] if len(calls(fitting)) == 1 else []
 
 
-def _is_near(at: int, starts: Sequence[int]) -> bool:
-    place = bisect_left(starts, at - WINDOW_S)
-    return place < len(starts) and starts[place] <= at + WINDOW_S
-
-
-_MSDRS = "SELECT id, created_at, src, src_id, dst, dst_id FROM msdrs"
-_CDRS = """
-    SELECT id, root_live_id, src, src_id, dst, dst_id, clid FROM cdrs
+# Sessions of which there is no row any more ended with their talk.
+_MSDRS = """
+    SELECT m.id, m.call_id, m.created_at, m.duration, m.src, m.src_id, m.dst, m.dst_id, m.src_ip, m.dst_ip, m.cdr_id, m.is_told,
+        COALESCE(s.updated_at, m.created_at + m.duration)
+    FROM msdrs m LEFT JOIN mediasessions s ON s.customer_id = m.customer_id AND s.id = m.media_session_id
+"""
+_NEAR = "m.customer_id = :customer AND m.created_at BETWEEN :first AND :last"
+_CDRS = f"""
+    SELECT {", ".join(Cdr._fields)} FROM cdrs
     WHERE customer_id = :customer AND calldate BETWEEN :first AND :last
     ORDER BY calldate, id
 """
 
 
-def _linked(db: Db, customer_id: int, msdrs: Iterable[_Msdr]) -> int:
-    """How many were. Those that began in one second may be of the same CDRs, which are read once."""
-    by_start: dict[int, list[_Msdr]] = {}
-    for msdr in msdrs:
-        by_start.setdefault(msdr.created_at, []).append(msdr)
-    linked = 0
-    for at, some in by_start.items():
-        bound = {"customer": customer_id, "first": at - WINDOW_S, "last": at + WINDOW_S}
-        near = [_Cdr(*row) for row in db.all(_CDRS, bound)]
-        linked += sum(_link(db, customer_id, msdr, near) for msdr in some)
-    return linked
+class _Links:
+    """Reads what is needed, each once."""
 
+    def __init__(self, db: Db, customer_id: int) -> None:
+        self._db, self._customer_id = db, customer_id
+        self._cdrs: dict[int, list[Cdr]] = {}
+        self._msdrs: dict[int, list[Msdr]] = {}
+        self._wholes: dict[str, str] = {}
 
-def _link(db: Db, customer_id: int, msdr: _Msdr, near: Iterable[_Cdr]) -> bool:
-    fitting = [cdr for cdr in near if _fits(msdr, cdr)]
-    if not fitting or not all(_is_one_call(fitting[0], each) for each in fitting):
-        return False
-    rows.update(db, schema.msdrs, customer_id, msdr.id, {"cdr_id": fitting[0].id})
-    return True
+    def settle(self, found: Iterable[Msdr]) -> None:
+        """Links these, and whatever fits one of the same CDRs."""
+        doubtful: dict[int, Msdr] = {}
+        for msdr in found:
+            near = self._calls(msdr)
+            if len(near) <= MOST_ALIKE:
+                doubtful |= {leg.id: leg for call in near for leg in self._legs(call)}
+        for msdr in doubtful.values():
+            if not msdr.is_told or msdr.cdr_id is None:
+                self._link(msdr)
 
+    def _link(self, msdr: Msdr) -> None:
+        call = self._call(msdr)
+        cdr_id = next((cdr.id for cdr in call or () if is_leg(msdr, cdr)), None)
+        if cdr_id != msdr.cdr_id:
+            rows.update(self._db, schema.msdrs, self._customer_id, msdr.id, {"cdr_id": cdr_id, "is_told": None})
 
-def _is_one_call(one: _Cdr, other: _Cdr) -> bool:
-    return one.id == other.id or (one.root_live_id is not None and one.root_live_id == other.root_live_id)
+    def _call(self, msdr: Msdr) -> Call | None:
+        """The call that it is clearly a leg of."""
+        near = self._calls(msdr)
+        if len(near) > MOST_ALIKE:
+            return None
+        found = call_of([pair for call in near for pair in self._pairs(call) if msdr in pair[1]])
+        return found if found and msdr in legs_of(self._pairs(found)) else None
 
+    def _calls(self, msdr: Msdr) -> list[list[Cdr]]:
+        """Those that have its parties."""
+        at = msdr.created_at
+        if at not in self._cdrs:
+            self._cdrs[at] = [Cdr(*row) for row in self._db.all(_CDRS, self._about(at))]
+        return calls(cdr for cdr in self._cdrs[at] if is_leg(msdr, cdr))
 
-def _fits(msdr: _Msdr, cdr: _Cdr) -> bool:
-    shown = _CLID_NUMBER.search(cdr.clid or "")
-    sources = [cdr.src, shown[1] if shown else cdr.clid]
-    return _is_party(msdr.src, msdr.src_id, sources, cdr.src_id) and _is_party(
-        msdr.dst, msdr.dst_id, [cdr.dst], cdr.dst_id
-    )
+    def _legs(self, call: Call) -> list[Msdr]:
+        return list({leg.id: leg for cdr in call for leg in self.legs(cdr)}.values())
 
+    def legs(self, cdr: Cdr) -> list[Msdr]:
+        """Those that have its parties."""
+        at = cdr.calldate
+        if at not in self._msdrs:
+            sql = f"{_MSDRS} WHERE {_NEAR} ORDER BY m.created_at, m.id"
+            self._msdrs[at] = [Msdr(*row) for row in self._db.all(sql, self._about(at))]
+        return [msdr for msdr in self._msdrs[at] if is_leg(msdr, cdr)]
 
-def _is_party(number: str | None, user: str | None, numbers: Iterable[str | None], user_of_cdr: str | None) -> bool:
-    if user is not None and user != "0" and user == user_of_cdr:
-        return True
-    return number is not None and any(other is not None and _same(normal(number), normal(other)) for other in numbers)
+    def _about(self, at: int) -> dict[str, int]:
+        return {"customer": self._customer_id, "first": at - WINDOW_S, "last": at + WINDOW_S}
 
+    def _pairs(self, call: Call) -> list[Pair]:
+        """With the captured calls that have its parties; none where there are too many."""
+        found = self._legs(call)
+        if len(found) > MOST_ALIKE:
+            return []
+        if is_plainly_one(found):
+            return pairs(call, [found])
+        apart: dict[str, list[Msdr]] = {}
+        for leg in found:
+            apart.setdefault(self._whole(leg.call_id), []).append(leg)
+        return pairs(call, list(apart.values()))
 
-def _same(one: str, other: str) -> bool:
-    if one == other:
-        return True
-    short, long_ = sorted((_national(one), _national(other)), key=len)
-    return len(short) >= _SHORTEST and short.isdecimal() and long_.isdecimal() and long_.endswith(short)
+    def _whole(self, call_id: str) -> str:
+        """A name for the whole call that it belongs to, as far as messages tell."""
+        if call_id not in self._wholes:
+            whole = {call_id, *legs.whole(self._db, self._customer_id, [call_id], self._sessions)}
+            self._wholes |= dict.fromkeys(whole, min(whole))
+        return self._wholes[call_id]
 
-
-def _national(number: str) -> str:
-    """Without the zeros that are dialled in front of a national or international number."""
-    return number.lstrip("0") if number.isdecimal() else number
+    def _sessions(self, names: Sequence[str]) -> dict[str, MediaSession]:
+        return captures.sessions_of(captures.read_seen(self._db, self._customer_id, names))

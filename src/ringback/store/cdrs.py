@@ -32,7 +32,7 @@ def insert(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]) -> list[
     rows.insert(db, schema.cdr_parties, customer_id, parties)
     if db.engine == "sqlite":
         db.many(_INDEXED, full)
-    cdr_links.link_near(db, customer_id, [cdr["calldate"] for cdr in full])
+    cdr_links.link_near(db, customer_id, full)
     recordings.link(db, customer_id, (cdr.get("uniqueid") for cdr in full))
     mailbox_calls.link(db, customer_id, full)
     _note_last_calls(db, customer_id, full)

@@ -382,6 +382,7 @@ msdrs = Table(
     *_ints("media_session_id", "user_id", "cdr_id"),
     *_texts("src", "src_id", "src_ua", "dst", "dst_id", "dst_ua", "t_cause", "type", "quality"),
     *_texts("src_ip", "dst_ip", "ended_by"),
+    *_ints("is_told"),  # 1: the PBX itself said that it is a leg of its CDR
     UniqueConstraint("customer_id", "call_id"),
     Index(None, "customer_id", "created_at", "id"),
     Index(None, "customer_id", "cdr_id"),

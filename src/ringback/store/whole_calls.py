@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ringback.sip.dialogs.session import MediaSession
 from ringback.sip.packet import SECOND_US, Packet
 from ringback.store import legs
-from ringback.store.captures import Seen, once, read_seen, session_of
+from ringback.store.captures import Seen, once, read_seen, sessions_of
 from ringback.store.database import Db
 
 MOST_STEPS = 4
@@ -107,8 +107,7 @@ class _Reader:
 
     def sessions(self, names: Sequence[str]) -> dict[str, MediaSession]:
         self.seen |= read_seen(self._db, self._customer_id, [name for name in names if name not in self.seen])
-        found = ((name, session_of(name, self.seen[name])) for name in names if name in self.seen)
-        return {name: session for name, session in found if session is not None}
+        return sessions_of({name: self.seen[name] for name in names if name in self.seen})
 
 
 def _is_complete(db: Db, customer_id: int, names: Iterable[str], found: Mapping[str, Sequence[Seen]]) -> bool:

@@ -50,6 +50,7 @@ def _mediasessions() -> None:
         op.add_column(table, sa.Column("src_ip", TEXT, nullable=True))
         op.add_column(table, sa.Column("dst_ip", TEXT, nullable=True))
     op.add_column("msdrs", sa.Column("ended_by", TEXT, nullable=True))
+    op.add_column("msdrs", sa.Column("is_told", INT, nullable=True))
     for end in ("src", "dst"):
         op.create_index(
             op.f(f"ix_msdrs_customer_id_{end}_created_at_id"), "msdrs", ["customer_id", end, "created_at", "id"]
