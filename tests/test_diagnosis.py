@@ -385,3 +385,11 @@ def test_a_call_that_almost_shows_it(case: Case) -> None:
 
 def test_every_kind_has_a_case() -> None:
     assert sorted(case.code for case in CASES) == sorted(kind.code for kind in KINDS)
+
+
+@pytest.mark.parametrize(("old", "new"), [(b"CSeq: 2 ", b"CSeq: 1 "), (b"tag=alice-one", b"tag=another")])
+def test_credentials_that_come_as_another_attempt_are_healthy(old: bytes, new: bytes) -> None:
+    """Proxies that have a trunk's credentials keep the CSeq number, some phones take another From tag."""
+    packets = scene(challenged(1, "", "a") + "0.30 alice > bob INVITE 2 sdp " + CREDENTIALS.format("a") + SECOND)
+    again = [each._replace(payload=each.payload.replace(old, new)) for each in packets[3:]]
+    assert diagnose([*packets[:3], *again]) == []

@@ -121,3 +121,29 @@ def test_a_dialog_in_two_parts_is_the_dialog_in_one(name: str, data: st.DataObje
         whole.add(packet, scan(packet.payload))
     assert parts.told() == whole.told()
     assert _said(parts.session()) == _said(whole.session())
+
+
+AGAIN = CHALLENGED + "0.3 alice > bob INVITE 2 via=again User-Agent=Phone\n 0.5 bob > alice 180/INVITE 2 via=again\n"
+GIVEN_UP = "2.0 alice > bob CANCEL 2 via=again\n 2.1 bob > alice 487/INVITE 2 via=again\n"
+TALKED = """
+    2.0  bob > alice  200/INVITE  2  via=again
+    2.1  alice > bob  ACK         2  to-tag
+    9.0  alice > bob  BYE         3  to-tag  User-Agent=Phone
+    9.1  bob > alice  200/BYE     3
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"CSeq: 2 ", b"CSeq: 1 "),
+        (b"tag=9fxced76sl", b"tag=another"),
+    ],  # both where RFC 3261 section 22.2 has it otherwise
+)
+@pytest.mark.parametrize(("end", "duration_s"), [(GIVEN_UP, 0), (TALKED, 7)])
+def test_credentials_that_come_as_another_attempt(old: bytes, new: bytes, end: str, duration_s: int) -> None:
+    """Proxies that have a trunk's credentials keep the CSeq number, some phones take another From tag."""
+    first, rest = flow(AGAIN + end)[:3], flow(AGAIN + end)[3:]
+    session = only([*first, *(each._replace(payload=each.payload.replace(old, new)) for each in rest)])
+    assert (session.t_cause, session.ended_by, session.duration_s) == ("Normal Clearing", "src", duration_s)
+    assert (session.src_ua, session.dst_ua) == ("Phone", None)

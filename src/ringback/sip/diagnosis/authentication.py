@@ -79,17 +79,24 @@ def _rejections(challenges: list[_Challenge]) -> Iterator[_Challenge]:
 
 
 def _unanswered(call: Call, leg: Leg, asked: list[Exchange]) -> Iterator[Finding]:
-    tried = {(each.tag, each.method) for each in asked if _credentials(each)}
+    tried = [each for each in asked if _credentials(each)]
     last = {(each.tag, each.method): each for each in asked}
-    for key, each in last.items():
+    for each in last.values():
         challenge = each.hop.final
-        if each.hop.status in CHALLENGES and key not in tried and challenge and not _began_anew(call, leg, challenge):
+        is_tried = any(_is_again(one, each) for one in tried)
+        if each.hop.status in CHALLENGES and challenge and not is_tried and not _began_anew(call, leg, challenge):
             says = (
                 f"{each.method} was challenged ({each.hop.status}) by {each.hop.dst}, and never sent with credentials."
             )
             failed = each.is_initial and not call.is_answered
             severity = Severity.ERROR if failed else Severity.WARNING
             yield finding(UNANSWERED, says, [each.hop.request, challenge], severity)
+
+
+def _is_again(one: Exchange, other: Exchange) -> bool:
+    """Whether both are requests of one side; some begin an INVITE with credentials with another From tag."""
+    is_same_side = one.tag == other.tag or (one.is_initial and other.is_initial and one.hop.src.ip == other.hop.src.ip)
+    return one.method == other.method and is_same_side
 
 
 def _began_anew(call: Call, leg: Leg, challenge: Message) -> bool:

@@ -153,7 +153,8 @@ class Leg:
     def __init__(self, call_id: str) -> None:
         self.call_id = call_id
         self.messages: list[Message] = []
-        self._exchanges: dict[tuple[str, int, str], Exchange] = {}
+        self.exchanges: list[Exchange] = []
+        self._open: dict[tuple[str, int, str], Exchange] = {}
         self._transactions: dict[tuple[object, ...], Transaction] = {}
 
     def add(self, message: Message) -> None:
@@ -166,13 +167,17 @@ class Leg:
         transaction = self._transactions.get((asked, sip.branch, ends))
         if transaction is None:
             transaction = self._transactions[asked, sip.branch, ends] = Transaction(sip.cseq.method)
-            exchange = self._exchanges.setdefault(asked, Exchange(self.call_id, *asked))
-            exchange.transactions.append(transaction)
+            self._exchange(message, asked).transactions.append(transaction)
         (transaction.requests if sip.is_request else transaction.responses).append(message)
 
-    @cached_property
-    def exchanges(self) -> list[Exchange]:
-        return list(self._exchanges.values())
+    def _exchange(self, message: Message, asked: tuple[str, int, str]) -> Exchange:
+        """Some send a request again with credentials and the same CSeq number (proxies that have the account's)."""
+        found = self._open.get(asked)
+        is_retry = found is not None and found.hop.status in CHALLENGES and found.hop.src == message.packet.src
+        if found is None or is_retry:
+            found = self._open[asked] = Exchange(self.call_id, *asked)
+            self.exchanges.append(found)
+        return found
 
     def of(self, *methods: str) -> Iterator[Exchange]:
         return (each for each in self.exchanges if each.method in methods)

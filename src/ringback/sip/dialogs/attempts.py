@@ -10,13 +10,15 @@ class InviteAttempt:
     what proxies made of it, and those of them in ``open`` have not been answered.
     """
 
-    __slots__ = ("_branches", "_open", "_root", "caller_tag", "number", "refusal")
+    __slots__ = ("_branches", "_open", "_root", "caller_tag", "is_over", "number", "refusal")
 
     def __init__(self, message: SipMessage) -> None:
         self.caller_tag = message.from_tag
         self.number = _number(message)
         self.refusal: str | None = None
         """Of a branch; it is the caller's when no other branch is left."""
+        self.is_over = False
+        """Whether the caller was refused, as far as one can see: what the caller sends after that is another attempt."""
         self._root = message.branch
         self._branches = {self._root}
         self._open: set[str] = set()
@@ -25,7 +27,10 @@ class InviteAttempt:
         return _number(message) == self.number and message.from_tag == self.caller_tag
 
     def is_before(self, message: SipMessage) -> bool:
-        """Whether this INVITE is the caller's next attempt: with credentials, or to where it was redirected."""
+        """Whether this INVITE is the caller's next attempt: with credentials, or to where it was redirected. Some begin it with
+        another From tag, and some (a proxy that has the credentials) with the CSeq number of the first."""
+        if self.is_over and message.branch not in self._branches:
+            return not self.is_after(message)
         return _number(message) > self.number and message.from_tag == self.caller_tag
 
     def is_after(self, message: SipMessage) -> bool:
@@ -52,6 +57,7 @@ class InviteAttempt:
     def fail(self, branch: str) -> bool:
         """Whether a final failure on this branch is the answer to the caller, as far as one can see."""
         is_answer = branch == self._root or branch not in self._branches
+        self.is_over = self.is_over or is_answer
         self._branches.add(branch)
         self._open.discard(branch)
         return is_answer

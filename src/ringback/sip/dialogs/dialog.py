@@ -378,7 +378,7 @@ class Dialog:
         self._expires_at_us = at_us + int(seconds) * 1_000_000 if is_time else None
 
     def _agent(self, message: SipMessage) -> None:
-        called = self._first is not None and message.from_tag != self._attempt.caller_tag
+        called = self._first is not None and message.from_tag != self._attempt.caller_tag and bool(message.to_tag)
         if not self._agents[called] and message.user_agent:
             self._agents[called] = message.user_agent
 
