@@ -114,11 +114,14 @@ def other(**changes: object) -> Dialog:
     [
         (IN, other(headers=["X-CID: in@ann"])),
         (IN, other(headers=["X-Original-Call-ID: in@ann"])),
+        (IN, other(headers=["X-CID:\r\n in@ann"])),  # over two lines, as RFC 3261 section 7.3.1 has it
+        (IN, other(headers=["Replaces: in@ann\r\n\t;to-tag=a;from-tag=b"])),
         (IN, other(headers=["Replaces: in@ann;to-tag=a;from-tag=b"])),
         (IN, other(headers=["Join: in@ann;to-tag=a;from-tag=b"])),
         (IN, other(headers=["Target-Dialog: in@ann;local-tag=a;remote-tag=b"])),
         (IN, other(headers=["In-Reply-To: gone@x, in@ann"])),
         (Dialog("in@ann", refers="<sip:9@x?Replaces=out%40pbx%3Bto-tag%3D1>"), other()),
+        (Dialog("in@ann", refers="\r\n <sip:8002@x>"), other(at=9.8, answered=1, ended=5)),
         (Dialog("in@ann", refers="<sip:8002@x>"), other(at=9.8, answered=1, ended=5)),
         (
             Dialog("in@ann", src="301", path=(PBX, ANN), answered=10, ended=1, redirects="<sip:8002@x>;q=1, <sip:9@x>"),

@@ -3,6 +3,7 @@
 import random
 import re
 import time
+from functools import reduce
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -21,6 +22,12 @@ CAPTURED_AT = [
     ["uac", "b2bua"],
 ]
 COARSE_US = 20_000
+FOLDED = [
+    (b";branch", b"\r\n\t;branch"),
+    (b"Via: ", b"v:\r\n  "),
+    (b"RSeq: ", b"RSeq:\r\n "),
+    (b"RAck: 5 ", b"RAck: 5\r\n "),
+]
 RANDOM = st.randoms(use_true_random=False)
 
 
@@ -39,6 +46,20 @@ def test_the_true_order_comes_out(dice: random.Random, hosts: list[str], tick_us
     at = {place: n for n, place in enumerate(laid)}
     due = [pair for pair in net.happened_before() if _is_told(pair, net, found)]
     assert [(one, other) for one, other in due if at[one] > at[other]] == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(RANDOM, st.sampled_from(CAPTURED_AT))
+def test_headers_over_several_lines_tell_the_same(dice: random.Random, hosts: list[str]) -> None:
+    skew_us = {host: dice.randint(-2_000_000, 2_000_000) for host in hosts}
+    plain = list(seen(call(dice), {host: n for n, host in enumerate(hosts, 1)}, skew_us, 1).values())
+    laid = [packet.payload for packet, _ in causal([each._replace(payload=folded(each.payload)) for each in plain])]
+    assert laid == [folded(packet.payload) for packet, _ in causal(plain)]
+
+
+def folded(payload: bytes) -> bytes:
+    """RFC 3261 section 7.3.1."""
+    return reduce(lambda text, pair: text.replace(*pair), FOLDED, payload)
 
 
 _TRANSACTION = re.compile(rb"branch=(\S+)(?s:.*)\r\nCSeq: (.*)")

@@ -39,6 +39,11 @@ def test_several_messages_in_one_segment_and_one_in_several() -> None:
     assert payloads(*segments(b"".join(sent), 100_000)) == sent
 
 
+def test_the_length_may_stand_on_the_next_line() -> None:
+    sent = [message(n, b"x" * 50).replace(b"Content-Length: ", b"l:\r\n\t ") for n in (1, 2)]
+    assert payloads(*segments(b"".join(sent), 30)) == sent
+
+
 def test_a_long_message_may_come_byte_by_byte() -> None:
     """Which copies no byte more than a few times: else this took minutes."""
     sent = [message(1, b"x" * 400_000), message(2)]

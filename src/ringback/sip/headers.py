@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from ringback.sip.message import decoded
 
-_VIA = re.compile(rb"(?:^|\n)(?:via|v)[ \t]*:([^\r\n]*)", re.I)
+_VIA = re.compile(rb"(?:^|\n)(?:via|v)[ \t]*:([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)", re.I)
 _FOLD = re.compile(rb"\r?\n[ \t]+")
 _VALUE = r'\s*=\s*(?:"([^"]*)"|([^\s",;]+))'
 _LONGEST = 4_096  # characters of a value that are searched

@@ -45,10 +45,12 @@ _START = re.compile(rb"SIP/2\.0[ \t]+\d{3}|[A-Z]+[ \t]", re.I)
 _TELLS = re.compile(rb"(?:INVITE|REFER)[ \t]|SIP/2\.0[ \t]+(?:18|2|30)\d", re.I)
 _REDIRECTS = re.compile(rb"SIP/2\.0[ \t]+30[0-5][ \t]", re.I)
 _HEAD_END = re.compile(rb"\r\n\r\n")
-_CONTACT = re.compile(rb"\n(?:contact|m)[ \t]*:[ \t]*([^\r\n]*)", re.I)
+_VALUE = rb"[ \t]*:([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)"
+"""Of a header, which may go on in the next line (RFC 3261 section 7.3.1)."""
+_CONTACT = re.compile(rb"\n(?:contact|m)" + _VALUE, re.I)
 _HEADER = re.compile(
     rb"\n(x-[\w-]{0,40}?(?:call-?id|cid)|replaces|refer-to|r|target-dialog|join|in-reply-to|session-id|p-charging-vector"
-    rb"|diversion|history-info)[ \t]*:[ \t]*([^\r\n]*)",
+    rb"|diversion|history-info)" + _VALUE,
     re.I,
 )
 _REPLACES = re.compile(r"[?&]replaces=([^&>]*)", re.I)

@@ -20,7 +20,7 @@ _HEAD_MAX = 65_536
 
 _START = re.compile(rb"(?:SIP/\d\.\d [1-6]\d\d |[A-Za-z.!%*_+`'~-]{1,32} [^\s]{1,4096} SIP/\d\.\d\r?\n)", re.I)
 _START_OF_LINE = re.compile(rb"(?:\A|\n)(?=" + _START.pattern + rb")", re.I)
-_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:[ \t]*(\d{1,7})[ \t]*\r?\n", re.I)
+_LENGTH = re.compile(rb"\n(?:content-length|l)[ \t]*:(?:[ \t]|\r?\n[ \t])*+(\d{1,7})[ \t]*\r?\n", re.I)
 _UPGRADE = re.compile(rb"\A(?:GET [^\r\n]+ HTTP/1\.1|HTTP/1\.1 101[^\r\n]*)\r\n", re.I)
 _WEBSOCKET = re.compile(rb"\nupgrade:[ \t]*websocket[ \t]*\r\n", re.I)
 

@@ -29,8 +29,8 @@ MOST_HOPS = 128
 """That are read of a message; Max-Forwards begins at 70."""
 
 _BRANCH = re.compile(rb";\s*branch\s*=\s*([^;,\s]+)", re.I)
-_RSEQ = re.compile(rb"\nrseq[ \t]*:[ \t]*(\d{1,10})", re.I)
-_RACK = re.compile(rb"\nrack[ \t]*:[ \t]*(\d{1,10})[ \t]+(\d{1,10})", re.I)
+_RSEQ = re.compile(rb"\nrseq[ \t]*:(?:[ \t]|\r?\n[ \t])*+(\d{1,10})", re.I)
+_RACK = re.compile(rb"\nrack[ \t]*:(?:[ \t]|\r?\n[ \t])*+(\d{1,10})(?:[ \t]|\r?\n[ \t])++(\d{1,10})", re.I)
 
 
 class Fact(NamedTuple):
