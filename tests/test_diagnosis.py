@@ -7,6 +7,7 @@ import pytest
 from ringback.sip.diagnosis import KINDS, diagnose
 from ringback.sip.diagnosis.finding import Finding, Severity
 from tests.scenes import scene
+from tests.sip.sip_flows import flow
 
 TALK = """
     1.0   bob > alice   200/INVITE  {n}  sdp
@@ -393,3 +394,32 @@ def test_credentials_that_come_as_another_attempt_are_healthy(old: bytes, new: b
     packets = scene(challenged(1, "", "a") + "0.30 alice > bob INVITE 2 sdp " + CREDENTIALS.format("a") + SECOND)
     again = [each._replace(payload=each.payload.replace(old, new)) for each in packets[3:]]
     assert diagnose([*packets[:3], *again]) == []
+
+
+TWO_ANSWER = """
+    0.0   alice > bob  INVITE      1  sdp=sendrecv
+    3.0   bob > alice  200/INVITE  1  sdp=sendrecv
+    3.1   bob > alice  200/INVITE  1  sdp=sendrecv  tag=late
+    3.2   alice > bob  ACK         1  to-tag
+    3.2   alice > bob  ACK         1  to-tag  tag=late
+    3.3   alice > bob  BYE         2  to-tag  tag=late
+    3.4   bob > alice  200/BYE     2  tag=late
+    30.0  alice > bob  BYE         3  to-tag
+    30.1  bob > alice  200/BYE     3
+"""
+ANSWER_MEETS_CANCEL = """
+    0.0   alice > bob  INVITE      1  sdp=sendrecv
+    1.0   bob > alice  180/INVITE  1
+    4.0   alice > bob  CANCEL      1
+    4.01  bob > alice  200/INVITE  1  sdp=sendrecv
+    4.05  bob > alice  200/CANCEL  1
+    4.1   alice > bob  ACK         1  to-tag
+    4.11  alice > bob  BYE         2  to-tag
+    4.2   bob > alice  200/BYE     2
+"""
+
+
+@pytest.mark.parametrize("table", [TWO_ANSWER, ANSWER_MEETS_CANCEL])
+def test_a_bye_that_is_no_hanging_up(table: str) -> None:
+    """The caller keeps one of two phones; the caller gives up as the callee answers."""
+    assert diagnose(flow(table)) == []

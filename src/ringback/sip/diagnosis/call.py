@@ -223,7 +223,12 @@ class Leg:
 
     @cached_property
     def bye(self) -> Message | None:
-        return self._request("BYE")
+        """That which ended the call: of several dialogs (a fork that answers too late gets its BYE at once) that of the last."""
+        ends: dict[frozenset[str], Message] = {}
+        for each in self.messages:
+            if each.sip.is_request and each.sip.method == "BYE":
+                ends.setdefault(frozenset((each.sip.from_tag, each.sip.to_tag)), each)
+        return list(ends.values())[-1] if ends else None
 
     @cached_property
     def cancel(self) -> Message | None:

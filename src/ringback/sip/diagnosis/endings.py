@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ringback.sip.causes import of_reason
-from ringback.sip.diagnosis.call import Call, party, seconds
+from ringback.sip.diagnosis.call import Call, Leg, party, seconds
 from ringback.sip.diagnosis.finding import Finding, Kind, Severity, finding
 from ringback.sip.packet import SECOND_US
 
@@ -51,11 +51,17 @@ def _is_signalling(reason: str) -> bool:
     )
 
 
+def _is_given_up(leg: Leg) -> bool:
+    """Whether the caller's CANCEL met the answer on its way (RFC 3261 section 9.1)."""
+    callers = {each.hop.src for each in leg.attempts}
+    return any(hop.requests and hop.src in callers for each in leg.of("CANCEL") for hop in each.transactions)
+
+
 def _short(call: Call) -> Iterator[Finding]:
     """Of the whole call: a leg that ends soon because another goes on is a transfer or a queue."""
     leg = call.calls[0]
     answered, ended = leg.answer, leg.bye
-    if answered is None or ended is None or call.is_transferred:
+    if answered is None or ended is None or call.is_transferred or _is_given_up(leg):
         return
     others = [(each.answer, each.bye) for each in call.calls[1:] if each.answer]
     spans = [(bye.at_us if bye else each.at_us + _SHORT_US) - each.at_us for each, bye in others if each is not None]
