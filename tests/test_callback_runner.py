@@ -13,7 +13,7 @@ from ringback.callback import asking, leftover, placing, rules, runner, visitors
 from ringback.callback.asking import Asked
 from ringback.callback.rules import Refusal
 from ringback.callback.runner import Runner
-from ringback.connectors.orders import Away, News, Offline, Unsure
+from ringback.connectors.orders import Away, News, NotDone, Offline, Unsure
 from ringback.jobs import queue
 from ringback.store import callback_requests as store
 from ringback.store import cdrs, rows, schema
@@ -155,6 +155,27 @@ def test_a_phone_that_is_gone_fails_at_once(place: Place) -> None:
     token = place.ask()
     place.until(lambda: place.told(token) == ("FAILED", "agent", "failed"))
     assert place.runner.outcomes == {"agent: failed": 1}
+    assert requests(place.api)[0]["reason"] == "agent: failed: no phone is registered there"
+
+
+def test_why_the_pbx_does_not_place_a_call_stands_with_the_request(place: Place) -> None:
+    """The visitor is told that it did not work; metrics know one word."""
+    place.pbx.trouble = NotDone("The PBX does not do it: Extension does not exist.")
+    token = place.ask()
+    place.until(lambda: place.told(token) == ("FAILED", "agent", "failed"))
+    reason = "agent: failed: The PBX does not do it: Extension does not exist."
+    assert requests(place.api)[0]["reason"] == reason
+    assert place.runner.outcomes == {"agent: failed": 1}
+
+
+def test_why_a_call_ended_stands_with_the_request(place: Place) -> None:
+    token = place.ask()
+    order = place.placed()
+    place.tell("answer")
+    news = News(order.channel_id, "fail", "Unallocated (unassigned) number")
+    place.api.services.desk.news.put(news)
+    place.until(lambda: place.told(token) == ("FAILED", "visitor", "failed"))
+    assert requests(place.api)[0]["reason"] == "visitor: failed: Unallocated (unassigned) number"
 
 
 def test_an_order_that_never_went_out_waits_for_the_pbx(place: Place, clock: TestClock) -> None:

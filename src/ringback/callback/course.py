@@ -86,7 +86,7 @@ def side(stage: Stage, dial_first: Side) -> Side | None:
 
 def told(reason: str | None) -> tuple[str | None, str | None]:
     """(side, reason) for the visitor: of failed calls only. Why something was refused is not told."""
-    whose, _, word = (reason or "").partition(": ")
+    whose, word, *_ = (*(reason or "").split(": "), "")
     return (whose, word) if whose in ("agent", "visitor") and word in set(_REASONS.values()) else (None, None)
 
 

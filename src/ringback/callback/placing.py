@@ -99,9 +99,11 @@ def _order(widget: Widget, target: Target, request: Request, live_id: int, chann
     )
 
 
-def went_on(db: Db, customer_id: int, request_id: int, event: Event, now: int, *, is_found: bool) -> Went | None:
+def went_on(
+    db: Db, customer_id: int, request_id: int, event: Event, now: int, *, is_found: bool, why: str = ""
+) -> Went | None:
     """What the PBX told, stored, or what was found out otherwise (`is_found`): then a visitor who may have been rung was. Who had
-    been asked to wait is tried again a few times; what failed is told by mail."""
+    been asked to wait is tried again a few times; what failed is told by mail. `why`: in the words of the PBX."""
     request = store.open_request(db, customer_id, request_id)
     if request is None:
         return None
@@ -112,7 +114,7 @@ def went_on(db: Db, customer_id: int, request_id: int, event: Event, now: int, *
         more = {"rang_at": None, "due_at": now + BACK_S}
     if event in RETRIED and request.due_at is not None and request.tries < TRIES:
         return happen(db, customer_id, request_id, "postpone", now, due_at=now + AGAIN_S, **more)
-    went = happen(db, customer_id, request_id, event, now, **more)
+    went = happen(db, customer_id, request_id, event, now, why=why, **more)
     if went is not None and went.stage == "failed":
         missed.enqueue(db, customer_id, request_id, now)
     return went

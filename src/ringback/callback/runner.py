@@ -148,24 +148,25 @@ class Runner:
 
     def _ordered(self, order: Origination) -> None:
         """In a thread of its own."""
-        event = self._outcome(order)
-        if event:
-            self._desk.news.put(News(order.channel_id, event))
+        news = News(order.channel_id, *self._outcome(order))
+        if news.event:
+            self._desk.news.put(news)
 
-    def _outcome(self, order: Origination) -> str:
-        """Empty where nobody knows: the call is looked for."""
+    def _outcome(self, order: Origination) -> tuple[str, str]:
+        """The event, empty where nobody knows (the call is looked for), and why."""
         try:
             caller = self._desk.caller(order.customer_id)
             if caller is None:
-                return "postpone"
+                return "postpone", ""
             caller.place(order)
-            return "ring"
+            return "ring", ""
         except (NotDone, Offline) as error:
-            log.info("a callback was not placed", customer=order.customer_id, reason=str(error) or "no phone is there")
-            return "postpone" if isinstance(error, Away) else "" if isinstance(error, Unsure) else "fail"
+            why = str(error) or "no phone is registered there"
+            log.info("a callback was not placed", customer=order.customer_id, reason=why)
+            return "postpone" if isinstance(error, Away) else "" if isinstance(error, Unsure) else "fail", why
         except Exception:
             log.exception("a callback was not placed", customer=order.customer_id)
-            return "fail"
+            return "fail", "see the log of the server"
 
     # -- what is told
 
@@ -175,7 +176,7 @@ class Runner:
             self._told_late(news)
             return
         followed.heard_at = time.monotonic()
-        self._went_on(followed, news.channel_id, news.event)  # type: ignore[arg-type] # those of the course
+        self._went_on(followed, news.channel_id, news.event, why=news.why)  # type: ignore[arg-type] # those of the course
 
     def _told_late(self, news: News) -> None:
         """Of a call that another process placed, or whose request was over when the agent answered."""
@@ -187,11 +188,14 @@ class Runner:
             rung = partial(store.was_rung, customer_id=customer_id, live_id=int(live_id), now=now)
             self._services.database.write(rung, at_once=False)
 
-    def _went_on(self, followed: _Followed, channel: str, event: Event, *, is_found: bool = False) -> None:
+    def _went_on(
+        self, followed: _Followed, channel: str, event: Event, *, is_found: bool = False, why: str = ""
+    ) -> None:
         now = self._services.clock()
 
         def work(db: Db) -> Went | None:
-            return placing.went_on(db, followed.customer_id, followed.request_id, event, now, is_found=is_found)
+            ids = followed.customer_id, followed.request_id
+            return placing.went_on(db, *ids, event, now, is_found=is_found, why=why)
 
         went = self._services.database.write(work, at_once=False)
         if went is not None and went.stage == "connected":

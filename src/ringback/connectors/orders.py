@@ -36,10 +36,11 @@ class Origination(NamedTuple):
 
 
 class News(NamedTuple):
-    """What a PBX tells of a callback. `event`: of `callback.course`."""
+    """What a PBX tells of a callback. `event`: of `callback.course`. `why`: of what failed, in words, where it says so."""
 
     channel_id: str
     event: str
+    why: str = ""
 
 
 class NotDone(Exception):

@@ -113,7 +113,7 @@ class Callbacks:
             return
         event = hear(self._call(channel_id), message)
         if event:
-            self._tell(News(channel_id, event))
+            self._tell(News(channel_id, event, _why(message) if event == "fail" else ""))
         if hear is _hung_up and message.get("Uniqueid") == channel_id:
             self._calls.pop(channel_id, None)
 
@@ -171,6 +171,11 @@ def _hung_up(call: _Call, message: Message) -> str:
     if not call.has_answered:
         return found or _CAUSES.get(message.get("Cause", ""), "fail")
     return found or ("hang_up" if call.has_dialled or call.status else "fail")
+
+
+def _why(message: Message) -> str:
+    """The cause in words, where the PBX knows one."""
+    return "" if message.get("Cause") in ("0", "16") else message.get("Cause-txt", "")
 
 
 _STATUSES = {"BUSY": "busy", "NOANSWER": "no_answer", "CHANUNAVAIL": "fail", "CONGESTION": "fail"}
