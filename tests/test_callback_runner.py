@@ -656,6 +656,27 @@ def test_ten_thousand_hostile_requests(place: Place) -> None:
         last[number] = at
 
 
+def test_who_was_kept_waits_for_the_money_of_the_next_day(place: Place, clock: TestClock) -> None:
+    """By the clock of the setting: there it is Sunday, an hour before midnight."""
+    made = widget(place.api, daily_spend=0.04, max_duration=120, time_zone="Europe/Warsaw")
+    place.page = Page(place.api, made["public_key"])
+    sunday, midnight = 1_795_384_800, 1_795_388_400
+    clock.advance(sunday - clock())
+    token = place.ask(preferred_at=sunday + 60)
+    place.ask("07400123401")
+    place.placed()
+    clock.advance(61)
+    for _ in range(5):
+        place.restart()
+        place.runner.turn()
+    assert place.told(token)[0] == "OFFLINE"
+    assert next(columns(place.api, "due_at", "reason")) == (midnight, None)
+    clock.advance(midnight - clock())
+    place.tell("no_answer")
+    place.restart()
+    assert place.placed(2).number == "07400123456"
+
+
 def test_a_server_that_stops_places_nothing_any_more(place: Place) -> None:
     place.runner.turn()
     place.ask()

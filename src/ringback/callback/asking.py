@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -165,10 +165,15 @@ def _within(found: Sequence[Before], limit: Limit, now: int) -> int:
 
 def _spent(db: Db, widget: Widget, now: int, again: int) -> int:
     """Of today, by the setting's clock: what was charged or talked, and what calls without a CDR may cost at most."""
-    local = datetime.fromtimestamp(now, ZoneInfo(widget.zone or "UTC"))
-    midnight = int(local.replace(hour=0, minute=0, second=0, microsecond=0).timestamp())
-    found = store.spent_since(db, widget.customer_id, widget.id, midnight, again)
+    found = store.spent_since(db, widget.customer_id, widget.id, midnights(widget, now)[0], again)
     return sum(map(_cost, found))
+
+
+def midnights(widget: Widget, now: int) -> tuple[int, int]:
+    """Between which today is, by the setting's clock."""
+    local = datetime.fromtimestamp(now, ZoneInfo(widget.zone or "UTC"))
+    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    return int(midnight.timestamp()), int((midnight + timedelta(days=1)).timestamp())
 
 
 def _cost(call: Spent) -> int:

@@ -4,11 +4,11 @@ time."""
 from typing import Any
 
 from ringback.callback import missed
-from ringback.callback.asking import hours_of, judged
+from ringback.callback.asking import hours_of, judged, midnights
 from ringback.callback.availability import available
 from ringback.callback.course import Event
 from ringback.callback.going_on import Went, happen
-from ringback.callback.rules import DAY_S, Refusal
+from ringback.callback.rules import DAY_S, SPEND, Refusal
 from ringback.calls import ordered
 from ringback.calls.numbers import dialled_from
 from ringback.connectors.orders import Desk, Origination
@@ -64,6 +64,9 @@ def claim(db: Db, customer_id: int, request_id: int, now: int) -> Origination | 
         happen(db, customer_id, request_id, "refuse", now, reason="destination")
         return None
     verdict = judged(db, widget, request.number, None, now, again=request_id)
+    if isinstance(verdict, Refusal) and verdict.reason == SPEND and request.due_at is not None:
+        happen(db, customer_id, request_id, "postpone", now, due_at=midnights(widget, now)[1])
+        return None
     if isinstance(verdict, Refusal):
         happen(db, customer_id, request_id, "refuse", now, reason=verdict.reason)
         return None

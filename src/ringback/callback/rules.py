@@ -22,6 +22,9 @@ MOST_AHEAD_S = 14 * DAY_S
 MOST_WAITING = 200
 """So many requests of a setting are kept for later."""
 
+SPEND = "spend"
+"""The reason where the money of the day does not pay for a call: that of tomorrow may."""
+
 LINES = frozenset({"fixed", "mobile", "fixed_or_mobile", "voip"})
 """What is called: no premium rate, shared cost, toll free, personal or company number, pager; and satellites have no country."""
 
@@ -116,7 +119,7 @@ def _price(terms: Terms, facts: Facts) -> Allowed | Refusal:
     if terms.daily_spend is not None and rate.price_micro:
         affordable_s = affordable(terms.daily_spend - facts.spent, rate)
         if affordable_s < min(LEAST_S, most_s):
-            return Refusal("refused", "spend")
+            return Refusal("refused", SPEND)
         most_s = min(most_s, affordable_s)
     return Allowed(rate.price_micro, most_s)
 
