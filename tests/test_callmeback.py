@@ -177,6 +177,17 @@ def test_settings_and_buttons_are_changed_by_administrators_of_their_customer(ap
     assert api.ann.post("/callmeback/buttons").status == 403
 
 
+def test_who_is_told_of_missed_callbacks_is_seen_by_administrators(api: Api) -> None:
+    """As the e-mail addresses of users."""
+    setting = add_setting(api, missed_mail="boss@acme.example")
+    for path in ("/callmeback/settings", "/callmeback/websites"):
+        assert api.admin.listed(path)[0]["missed_mail"] == "boss@acme.example"
+        for client in (api.ann, api.reception):
+            assert client.listed(path)[0]["missed_mail"] is None
+            assert client.listed(path, ("missed_mail", "eq", "boss@acme.example")) == []
+    assert api.ann.get(f"/callmeback/settings/{setting['id']}").data["missed_mail"] is None
+
+
 def test_websites_are_the_settings_with_hosts_and_visitors(api: Api) -> None:
     setting = add_setting(api)
 

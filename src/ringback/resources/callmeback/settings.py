@@ -88,8 +88,8 @@ class CallMeBackSetting(Record):
     chat_enabled: Flag
     public_key: Exact
     """By which a page names the widget: `data-id` of the script."""
-    missed_mail: Name | None
-    """Who is told of callbacks that came to nothing."""
+    missed_mail: Annotated[Name | None, Column("CASE WHEN :sees_all = 1 THEN t.missed_mail END")]
+    """Who is told of callbacks that came to nothing; null for anybody but administrators."""
 
 
 class Website(CallMeBackSetting):
