@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ringback.callback import visitors
+from ringback.callback import rules, visitors
 from ringback.callback.whereabouts import Place as Somewhere
 from ringback.chat import frames, sockets, talk, watch
 from ringback.chat.reader import LOT, ChatReader
@@ -410,6 +410,14 @@ def test_an_address_is_one_and_holds_no_control_character(place: Place, email: s
 
 @pytest.mark.parametrize(
     "text",
+def test_who_comes_from_where_too_many_come_is_told_to_wait(place: Place) -> None:
+    for _ in range(rules.VISITORS.n):
+        Page(place.api, place.key).opened()
+    one = Talk(place).open()
+    assert one.socket is not None
+    assert one.socket.ending == sockets.CROWDED
+
+
     [
         "",
         "{",

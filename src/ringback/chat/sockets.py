@@ -19,6 +19,7 @@ HELLO_S = 10.0
 STOPPED = Ending(1012, "The server stops. Come back with the last number.")
 NONSENSE = Ending(4400, "That is nothing that can be said here.", "nonsense")
 GONE = Ending(4404, "The widget is gone, or has no chat.", "gone")
+CROWDED = Ending(4409, "Too many have opened a widget there within an hour.", "crowded")
 SILENT = Ending(4408, "Nobody has said who is there.", "silent")
 TOO_MUCH = Ending(4429, "Too much at a time.", "too_much")
 

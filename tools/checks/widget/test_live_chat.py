@@ -1,5 +1,6 @@
 """A visitor and an operator who chat, each in a browser, through the real server: also one that is killed in the middle."""
 
+import re
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from house import House, answered, chatting, looked_at, said, taken
 from playwright.sync_api import Page, expect
 from visitor import Visit
 
+from ringback.callback import rules
 from ringback.resources.callmeback.widget import KNOWN_S
 from ringback.services import Services
 from ringback.store import rows, schema
@@ -69,6 +71,18 @@ def test_a_chat_that_is_switched_off_says_so(visit: Visits, house: House) -> Non
     found.page.wait_for_timeout(KNOWN_S * 1_250)  # so long the server goes by what it had read
     said(found, "Are you there?")
     found.dialog.get_by_text(EN["chat_error_refused"]).first.wait_for()
+    expect(found.dialog.get_by_label(EN["chat_message"])).to_be_hidden()
+    found.accessible()
+
+
+def test_where_too_many_come_from_it_says_so(visit: Visits, house: House, services: Services) -> None:
+    now = services.clock()
+    row = {"setting_id": 1, "created_at": now, "last_seen_at": now, "state": "NEW", "network": "127.0.0.1"}
+    many = [row] * rules.VISITORS.n
+    services.database.write(lambda db: rows.insert(db, schema.callmeback_visitors, house.acme.customer_id, many))
+    found: Visit = visit().go().open()
+    found.dialog.get_by_role("button", name=re.compile(f"^({EN['chat']}|{EN['chat_offline']})$")).click()
+    found.dialog.get_by_text(EN["chat_error_later"]).first.wait_for()
     expect(found.dialog.get_by_label(EN["chat_message"])).to_be_hidden()
     found.accessible()
 

@@ -11,7 +11,7 @@ from ringback.callback.whereabouts import place_at
 from ringback.calls import numbers
 from ringback.chat import frames, talk
 from ringback.chat.frames import Contact, End, Frame, Hello, Mark, Say, Transcript, Typing
-from ringback.chat.sockets import GONE, NONSENSE, Socket
+from ringback.chat.sockets import CROWDED, GONE, NONSENSE, Socket
 from ringback.chat.talk import Code, Visitor
 from ringback.errors import Forbidden, NotFound, Unavailable
 from ringback.resources.callmeback.widget import PURPOSE, Widgets
@@ -55,12 +55,18 @@ def _greet(call: Call, widget: Widget, socket: Socket, hello: Hello) -> None:
     services = call.services
     find = partial(store.visitor_id, customer_id=widget.customer_id, setting_id=widget.id, token=hello.visitor)
     if services.database.read(find) is None:
-        socket.end(GONE)
+        socket.end(CROWDED if services.database.read(partial(_is_crowded, call=call, widget=widget)) else GONE)
         return
     found = services.database.read(lambda db: talk.operators(db, widget, services.clock()))
     has_mail = mail.is_configured(services.settings)
     socket.greet(hello.visitor, hello.chat, hello.seen, is_online=found.is_online, has_mail=has_mail)
     services.chats.on_change()
+
+
+def _is_crowded(db: Db, call: Call, widget: Widget) -> bool:
+    """Whether so many are at that address that more visitors are not noted."""
+    network, since = rules.network(call.ip), call.services.clock() - rules.VISITORS.within_s
+    return store.visitors_of(db, widget.customer_id, network, since) >= rules.VISITORS.n
 
 
 def _done(call: Call, widget: Widget, token: str, frame: Frame) -> Code | None:

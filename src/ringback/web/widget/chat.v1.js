@@ -9,6 +9,7 @@ const TYPING_EVERY_MS = 3000;
 const TYPING_SHOWN_MS = 6000;
 const [SOON_MS, LATE_MS] = [500, 10_000]; // between attempts to come back
 const GONE = 4404; // how the server closes a socket whose widget or visitor it does not know
+const CROWDED = 4409; // and one from where too many come
 const MOST_TRIES = 3; // of a message whose challenge was not taken
 
 const STYLE = `
@@ -111,7 +112,7 @@ export class Chat {
   }
 
   about() {
-    if (this.isGone) return this.text("error_refused");
+    if (this.isGone) return this.text(this.isCrowded ? "error_later" : "error_refused");
     if (this.isLost) return this.text("lost");
     if (this.state === "WAITING") return this.text("waiting");
     if (this.state === "ACTIVE") return this.operator ? this.text("active", { name: this.operator }) : this.text("active_us");
@@ -253,7 +254,7 @@ export class Chat {
     this.socket = socket;
     socket.onopen = () => this.say({ do: "hello", visitor: visitor.visitor, chat: this.chat, seen: this.seen });
     socket.onmessage = ({ data }) => this.hear(JSON.parse(data));
-    socket.onclose = ({ code }) => (code === GONE ? this.gone() : this.later());
+    socket.onclose = ({ code }) => ([GONE, CROWDED].includes(code) ? this.gone(code) : this.later());
   }
 
   later() {
@@ -264,8 +265,9 @@ export class Chat {
   }
 
   /** There is no chat here any more, and coming back would change nothing. */
-  gone() {
+  gone(code) {
     this.isGone = true;
+    this.isCrowded = code === CROWDED;
     this.draw();
   }
 
