@@ -279,9 +279,48 @@ def test_a_visitor_who_has_gone_ends_the_chat(chatting: tuple[Talk, int], place:
     _, chat_id = chatting
     for _ in range(12):
         clock.advance(watch.LOOK_S)
+        place.online(place.api.ann)
         place.work()
     chat = place.api.ann.get(f"/chats/{chat_id}").data
     assert (chat["state"], chat["duration"]) == ("ENDED", 0)
+
+
+def test_a_chat_whose_operator_has_gone_waits_for_another(
+    chatting: tuple[Talk, int], place: Place, clock: TestClock
+) -> None:
+    visitor, chat_id = chatting
+    clock.advance(watch.LOOK_S)
+    place.work()
+    assert place.chats()[0]["state"] == "ACTIVE"
+    clock.advance(watch.LOOK_S)
+    place.work()
+    assert visitor.state()["state"] == "WAITING"
+    visitor.say("Are you there?")
+    place.online(place.api.admin)
+    taken = place.api.admin.post(f"/chats/{chat_id}/take").data
+    assert (taken["state"], taken["operator_id"]) == ("ACTIVE", place.api.admin.user_id)
+    clock.advance(3 * watch.LOOK_S)
+    place.work()
+    assert visitor.state()["state"] == "WAITING"
+    clock.advance(watch.LOOK_S)
+    place.work()
+    assert visitor.state()["state"] == "MISSED"
+
+
+@pytest.mark.parametrize("how", ["writes", "said no"])
+def test_an_operator_without_presence_keeps_the_chat(
+    chatting: tuple[Talk, int], place: Place, clock: TestClock, how: str
+) -> None:
+    """A program may take no more chats, and go on with those it has."""
+    _, chat_id = chatting
+    if how == "said no":
+        place.online(place.api.ann, is_online=False)
+    for _ in range(4):
+        clock.advance(watch.LOOK_S)
+        if how == "writes":
+            place.api.ann.post("/chatmsgs", {"chat_id": chat_id, "message": "One moment"})
+        place.work()
+    assert place.chats()[0]["state"] == "ACTIVE"
 
 
 def test_a_transcript_goes_to_an_address_a_few_times_and_only_of_a_chat_that_was_taken(
@@ -371,6 +410,14 @@ def test_who_is_no_visitor_of_the_widget_gets_nothing(place: Place) -> None:
     assert socket.ending is not None, "a token of another widget"
 
 
+def test_who_comes_from_where_too_many_come_is_told_to_wait(place: Place) -> None:
+    for _ in range(rules.VISITORS.n):
+        Page(place.api, place.key).opened()
+    one = Talk(place).open()
+    assert one.socket is not None
+    assert one.socket.ending == sockets.CROWDED
+
+
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", ""])
 def test_another_page_gets_no_socket(place: Place, origin: str) -> None:
     client = Client(
@@ -410,14 +457,6 @@ def test_an_address_is_one_and_holds_no_control_character(place: Place, email: s
 
 @pytest.mark.parametrize(
     "text",
-def test_who_comes_from_where_too_many_come_is_told_to_wait(place: Place) -> None:
-    for _ in range(rules.VISITORS.n):
-        Page(place.api, place.key).opened()
-    one = Talk(place).open()
-    assert one.socket is not None
-    assert one.socket.ending == sockets.CROWDED
-
-
     [
         "",
         "{",

@@ -2,6 +2,7 @@
 
 WAITING → ACTIVE → ENDED        an operator took it
 WAITING → MISSED                nobody did, within a minute, or the visitor left before
+ACTIVE → WAITING                the operator has gone
 OFFLINE                         nobody was there: a message was left
 """
 

@@ -11,6 +11,8 @@ from ringback.store.messages import OUTSIDE
 WATCH, MISSED, TRANSCRIPT = "chat_watch", "missed_chat", "chat_transcript"
 PATIENCE_S, ABSENT_S = 60, 600
 """A visitor waits so long for somebody; one who was not seen for so long has gone."""
+LEFT_S = 75
+"""An operator whose presence ran out so long ago, and who wrote nothing since, has gone."""
 LOOK_S = 60
 MOST_MAILED = 1_000
 """Messages of a chat that stand in a mail."""
@@ -42,9 +44,20 @@ def _is_open(db: Db, customer_id: int, chat_id: int, now: int) -> bool:
         return False
     seen_at = chat.seen_at or chat.created_at
     if chat.accepted_at is not None and seen_at > now - ABSENT_S:
+        if chats.is_left(db, customer_id, chat, now - LEFT_S):
+            chats.change(db, customer_id, chat, _WAITING)
         return True
     end(db, customer_id, chat, seen_at, now)
     return False
+
+
+_WAITING = {
+    "state": "WAITING",
+    "operator_id": None,
+    "operator_ua": None,
+    "operator_typing_at": None,
+    "accepted_at": None,
+}
 
 
 def end(db: Db, customer_id: int, chat: chats.Chat, at: int, now: int) -> None:
