@@ -419,6 +419,23 @@ def test_the_doctor_and_the_snippet_say_what_is_missing(api: Api) -> None:
     assert api.stranger.get(f"/callmeback/settings/{setting['id']}/snippet").status == 404
 
 
+def test_the_doctor_the_snippet_and_the_preview_name_countries_without_a_rate(api: Api, page: Page) -> None:
+    """Great Britain has one, and with it those that share its code."""
+    setting = widget(api, allowed_countries=["GB", "GG", "PL", "US"])
+    settings = api.admin.listed("/callmeback/settings")
+    api.admin.delete(f"/callmeback/settings/{min(each['id'] for each in settings)}")
+    (found,) = doctor.of_callbacks(api.services)
+    assert "no rate for PL, US, which" in found.text
+    snippet = api.admin.get(f"/callmeback/settings/{setting['id']}/snippet").data
+    body = {"name": "New", "ddi_e164": DDI, "allowed_countries": ["GB", "PL", "US"]}
+    for warnings in (snippet["warnings"], api.admin.post("/callmeback/preview", body).data["warnings"]):
+        assert [each for each in warnings if "no rate for PL, US," in each]
+    rate = {"prefix": "1202", "destination": "Washington", "price_micro": 20_000, "minimum_s": 0, "increment_s": 1}
+    api.write(lambda db: rows.insert(db, schema.rates, api.acme, [rate, {**rate, "prefix": "4"}]))
+    (found,) = doctor.of_callbacks(api.services)
+    assert found.level is doctor.Level.OK
+
+
 def test_a_preview_saves_nothing(api: Api, page: Page) -> None:
     before = api.admin.get("/callmeback/settings").json["total"]
     body = {"name": "New", "ddi_e164": DDI, "culture": "pl", "title": "Zadzwońcie!"}

@@ -1,5 +1,6 @@
 """Looks for what is wrong with an installation, and says what to do. Changes nothing (the object store gets a probe)."""
 
+import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence, Set
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,8 @@ from ringback.errors import RingbackError, UsageError
 from ringback.jobs.kept import Kept, kept
 from ringback.services import Services
 from ringback.settings import Settings, masked
-from ringback.store import inbox, schema
+from ringback.store import inbox, rates, schema
+from ringback.store.database import Db
 from ringback.store.engines import sqlite_path
 from ringback.store.rows import DAY_S
 
@@ -122,7 +124,7 @@ def of_audio_inbox(services: Services) -> Iterator[Finding]:
 
 
 def of_callbacks(services: Services) -> Iterator[Finding]:
-    """Customers with a widget whose every callback is refused."""
+    """Customers with a widget whose every callback, or every one to a country that it allows, is refused."""
     sql = """
         SELECT DISTINCT s.customer_id FROM callmeback_settings s JOIN customers c ON c.id = s.customer_id
         WHERE c.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM rates r WHERE r.customer_id = s.customer_id)
@@ -132,8 +134,25 @@ def of_callbacks(services: Services) -> Iterator[Finding]:
     for (customer_id,) in without:
         text = "has Call Me Back and no rates, so every callback is refused: `ringback import rates` (docs/rates.md)"
         yield Finding(Level.WARNING, f"customer {customer_id} {text}")
-    if not without:
+    unpriced = services.database.read(lambda db: list(_unpriced(db, {customer_id for (customer_id,) in without})))
+    for customer_id, setting_id, countries in unpriced:
+        text = f"has no rate for {', '.join(countries)}, which setting {setting_id} of Call Me Back allows"
+        advice = "callbacks there are refused: `ringback import rates` (docs/rates.md)"
+        yield Finding(Level.WARNING, f"customer {customer_id} {text}, so {advice}")
+    if not without and not unpriced:
         yield Finding(Level.OK, "every customer with Call Me Back has rates")
+
+
+def _unpriced(db: Db, but: Set[int]) -> Iterator[tuple[int, int, list[str]]]:
+    """(customer, setting, countries that it allows and no rate is for)"""
+    sql = """
+        SELECT s.customer_id, s.id, s.allowed_countries FROM callmeback_settings s JOIN customers c ON c.id = s.customer_id
+        WHERE c.deleted_at IS NULL ORDER BY s.customer_id, s.id
+    """
+    for customer_id, setting_id, allowed in db.all(sql):
+        countries = [] if customer_id in but else rates.unpriced(db, customer_id, json.loads(allowed))
+        if countries:
+            yield customer_id, setting_id, countries
 
 
 def of_counters(services: Services) -> Iterator[Finding]:

@@ -1,8 +1,9 @@
 """The rate deck of a customer in the database: as a whole, for some numbers, and how rates come in."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from ringback.calls.numbers import calling_code
 from ringback.calls.rating import Deck, Rate, prefixes
 from ringback.store import rows, schema
 from ringback.store.database import Db
@@ -42,6 +43,18 @@ def deck_for(db: Db, customer_id: int, numbers: Collection[str]) -> Deck:
 def _of(db: Db, customer_id: int, wanted: Sequence[str]) -> list[Rate]:
     sql = f"SELECT {_COLUMNS} FROM rates WHERE customer_id = :customer AND {db.among('prefix', 'prefixes')}"
     return [Rate(*row) for row in db.all(sql, {"customer": customer_id, "prefixes": list(wanted)})]
+
+
+def unpriced(db: Db, customer_id: int, countries: Iterable[str]) -> list[str]:
+    """Those of the countries (alpha-2) whose code begins no rate, so that no number there has a price; all of them without rates."""
+    sql = "SELECT DISTINCT substr(prefix, 1, 3) FROM rates WHERE customer_id = :customer"
+    known = [prefix for (prefix,) in db.all(sql, {"customer": customer_id})]
+
+    def has_rate(country: str) -> bool:
+        code = calling_code(country)
+        return any(prefix.startswith(code) or code.startswith(prefix) for prefix in known)
+
+    return [each for each in countries if not has_rate(each)]
 
 
 def put(db: Db, customer_id: int, rates: Sequence[Rate]) -> Put:

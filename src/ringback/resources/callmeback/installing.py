@@ -15,10 +15,12 @@ from ringback.rest import replies
 from ringback.rest.access import ADMINISTRATORS
 from ringback.rest.endpoint import Call, Endpoint, Shape
 from ringback.store import callback_requests as store
+from ringback.store import rates
 from ringback.store.callback_requests import Widget
 from ringback.store.database import value
 
 NO_RATES = "There are no rates, so every callback is refused: import a rate deck (docs/rates.md)."
+NO_RATE = "There is no rate for {}, so every callback there is refused: import one (docs/rates.md)."
 NO_PBX = "No PBX is connected, so callbacks are only kept for later (docs/asterisk.md)."
 NO_DOMAINS = "allowed_domains is empty: the widget shows on no page."
 NO_COUNTRIES = "allowed_countries is empty: nobody can be called back."
@@ -70,6 +72,8 @@ def _warnings(call: Call, widget: Widget) -> Iterator[str]:
     has_rates = "SELECT 1 FROM rates WHERE customer_id = :customer LIMIT 1"
     if value(call.db, has_rates, {"customer": call.customer_id}) is None:
         yield NO_RATES
+    elif unpriced := rates.unpriced(call.db, call.customer_id, json.loads(widget.countries)):
+        yield NO_RATE.format(", ".join(unpriced))
     if call.services.desk.caller(call.customer_id) is None:
         yield NO_PBX
     if widget.domains == "[]":
