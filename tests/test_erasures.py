@@ -61,6 +61,7 @@ def test_every_text_of_every_table_is_thought_of() -> None:
         "audio_inbox": {"shelf", "source_key", "state", "blob_key", "error"},
         "callmeback_requests": {"state", "token", "network", "dial_first", "channel", "stage"},
         "callmeback_visitors": {"ip", "country", "city", "ua", "state", "token", "network"},
+        "cdr_channels": {"channel"},
         "cdr_notes": {"user_name"},
         "cdrs": {
             *("type", "disposition", "destination", "context", "src_id", "src_ua", "src_codec", "dst_id", "dst_ua"),

@@ -10,7 +10,7 @@ from ringback.jobs import drop_blobs, queue
 from ringback.jobs.kinds import MAILS
 from ringback.query import parse
 from ringback.resources.history import calltracking, cdrs, conversations, msdrs
-from ringback.store import callbacks, cdr_links, mailbox_calls, recordings, rows, schema
+from ringback.store import callbacks, cdr_channels, cdr_links, mailbox_calls, recordings, rows, schema
 from ringback.store import cdrs as stored
 from ringback.store.database import Db, Params, Row
 from ringback.store.listing import Listing
@@ -87,6 +87,10 @@ WORK: dict[str, Callable[[Db], object]] = {
     "voice messages of calls that came in": lambda db: mailbox_calls.link(
         db, CUSTOMER, [{"calldate": 1, "duration": 1, "disposition": "VM"}]
     ),
+    "channels of calls that a PBX told of": lambda db: cdr_channels.told_by(
+        db, CUSTOMER, "asterisk-cel", ["1.1", "1.2"]
+    ),
+    "whether a PBX told of calls": lambda db: cdr_channels.has_told(db, CUSTOMER, "asterisk-cel"),
     "CDRs by ids": lambda db: Lists().some(db, cdrs.ALL, BOUND, [1, 2]),
     "a user's CDRs by ids": lambda db: Lists().some(db, cdrs.OF_USER, BOUND, [1, 2]),
     "recordings of a call": lambda db: db.all(

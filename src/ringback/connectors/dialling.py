@@ -1,7 +1,7 @@
 """Whose phones are whose, where several customers share one PBX: no order of one rings what may be another one's."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import structlog
 
@@ -82,6 +82,7 @@ class Share:
     def __init__(self, connector: Connector, customer_id: int) -> None:
         self._connector, self._customer_id = connector, customer_id
         self._origins: dict[str, Origin] = {}
+        self.customers: Set[int] = connector.customers()
         self.by_endpoints = not any(each.context or each.account or each.ddi for each in connector.rules)
 
     def began(self, channel: str, context: str, account: str, dialled: str) -> None:

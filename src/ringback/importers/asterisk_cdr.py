@@ -10,12 +10,14 @@ from ringback.importers.call_rows import CallRow
 from ringback.importers.csv_records import Refused
 from ringback.importers.importer import Importer, Options, Progress, Refusal, Share, Summary, watched
 from ringback.services import Services
+from ringback.store import cdr_channels
 
 Row = CallRow | Refused | Refusal
 SOURCE = "asterisk"
 ALSO = "asterisk-cel"
 """What tells the same calls (`ledger_rows.SOURCE`)."""
 LEFT_OUT = "call of another customer of this PBX, left out"
+NAMELESS = "no uniqueid: taken, though channel events may have brought the call"
 
 HELP = (
     "Asterisk's cdr-csv/Master.csv, a CSV of cdr_custom (with --columns clid,src,dst,…; Asterisk's sample needs none), or a "
@@ -32,9 +34,18 @@ def run(services: Services, customer_id: int, path: Path, options: Options, prog
             rows = asterisk_rows.parse(file, options)
         except ValueError as error:
             raise UsageError(f"This cannot be read so: {error}.") from None
-        found = _own(_marked(rows, options.mark), options.share, summary)
-        call_rows.take(services, customer_id, SOURCE, found, options, summary, told_also_by=ALSO)
+        _take(services, customer_id, rows, options, summary)
     return summary
+
+
+def _take(services: Services, customer_id: int, rows: Iterator[Row], options: Options, summary: Summary) -> None:
+    """What a PBX of several has told of a call may be another one's, though a row of it names nobody's endpoint but our own."""
+    share = options.share
+    found = _own(_marked(rows, options.mark), share, summary)
+    if services.database.read(lambda db: cdr_channels.has_told(db, customer_id, ALSO)):
+        found = _noted(found, summary)
+    told_to = share.customers if share is not None else ()
+    call_rows.take(services, customer_id, SOURCE, found, options, summary, told_also_by=ALSO, told_to=told_to)
 
 
 def _own(rows: Iterator[Row], share: Share | None, summary: Summary) -> Iterator[Row]:
@@ -58,6 +69,14 @@ def _own(rows: Iterator[Row], share: Share | None, summary: Summary) -> Iterator
     return kept()
 
 
+def _noted(rows: Iterator[Row], summary: Summary) -> Iterator[Row]:
+    """Says how many are taken though nothing tells whether they are here."""
+    for row in rows:
+        if isinstance(row, CallRow) and row.uniqueid is None and row.linked_id is None:
+            summary.noted[NAMELESS] += 1
+        yield row
+
+
 def _known(*found: str | None) -> list[str]:
     return [each for each in found if each is not None]
 
@@ -77,8 +96,7 @@ def run_url(services: Services, customer_id: int, url: str, options: Options, pr
         raise UsageError("--columns is for files: a table names its columns.")
     summary = options.summary()
     with asterisk_tables.opened(url, options, progress) as rows:
-        found = _own(_marked(rows, options.mark), options.share, summary)
-        call_rows.take(services, customer_id, SOURCE, found, options, summary, told_also_by=ALSO)
+        _take(services, customer_id, rows, options, summary)
     return summary
 
 

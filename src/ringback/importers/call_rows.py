@@ -15,7 +15,7 @@ from ringback.calls import numbers
 from ringback.importers.csv_records import Refused
 from ringback.importers.importer import Options, Refusal, Summary, uncollected
 from ringback.services import Services
-from ringback.store import billing, cdrs, corrections, outbox, rates, rows, schema
+from ringback.store import billing, cdr_channels, cdrs, corrections, outbox, rates, rows, schema
 from ringback.store.corrections import Known
 from ringback.store.database import Db, persistently, value
 from ringback.store.parties import Parties, parties
@@ -40,6 +40,7 @@ class CallRow(NamedTuple):
     `repeats`: and which went to the same number, so that it is not charged twice. `parent`: the key of the row that it came from,
     where that is known; else the root. `payer`: the endpoint on whose account it goes, where the source did not ask for it.
     `live_id`: under which it was shown while it was up. `destination`: where that is not told by the direction.
+    `channels`: of a root, ids of the call's channels after which no row of it is named.
     """
 
     line_no: int
@@ -73,6 +74,7 @@ class CallRow(NamedTuple):
     payer: str | None = None
     live_id: int | None = None
     destination: str | None = None
+    channels: tuple[str, ...] = ()
 
 
 @lru_cache(maxsize=32_768)
@@ -145,14 +147,17 @@ def take(
     summary: Summary,
     told_also_by: str | None = None,
     *,
+    told_to: Iterable[int] = (),
     is_live: bool = False,
 ) -> None:
     """Stores all rows. `source`: what tells keys of one system from those of another, such as `asterisk`.
 
     `told_also_by`: another source of the same calls. What that one has brought is known: none comes in twice.
+    `told_to`: other customers, to whom it may have been told.
     `is_live`: the calls have just ended, and streams are told.
     """
-    store = _Store(services, customer_id, options.country, told_also_by, is_live=is_live)
+    also = None if told_also_by is None else _Also(told_also_by, frozenset({customer_id, *told_to}))
+    store = _Store(services, customer_id, options.country, also, is_live=is_live)
     left = iter(found)
     with uncollected():
         while lot := list(islice(left, BATCH)):
@@ -181,13 +186,20 @@ class _Put(NamedTuple):
     corrected: int
 
 
+class _Also(NamedTuple):
+    """Who else brings the same calls, and to which customers."""
+
+    source: str
+    customers: frozenset[int]
+
+
 class _Store:
     """Who is who and what calls cost, read once for a run."""
 
     def __init__(
-        self, services: Services, customer_id: int, country: str | None, told_also_by: str | None, *, is_live: bool
+        self, services: Services, customer_id: int, country: str | None, also: _Also | None, *, is_live: bool
     ) -> None:
-        self._services, self._customer_id, self._told_also_by = services, customer_id, told_also_by
+        self._services, self._customer_id, self._also = services, customer_id, also
         self._is_live = is_live
         self._who, self._deck = services.database.read(
             lambda db: (parties(db, customer_id, country), rates.deck(db, customer_id))
@@ -201,8 +213,8 @@ class _Store:
         there = corrections.known(db, self._customer_id, calls)
         corrected = self._corrected(db, there, {key: calls[key] for key in there})
         fresh = {key: row for key, row in calls.items() if key not in there}
-        if fresh and self._told_also_by is not None:
-            fresh = _not_told_by(db, self._customer_id, self._told_also_by, fresh)
+        if fresh and self._also is not None:
+            fresh = _not_told_by(db, self._also, fresh)
         if fresh:
             placed = _placed(db, self._customer_id, fresh)
             full = [{**columns(row, self._who), **place} for row, place in zip(fresh.values(), placed, strict=True)]
@@ -211,11 +223,14 @@ class _Store:
             _rehang(db, self._customer_id, {cdr["uniqueid"]: cdr["root_live_id"] for cdr in full})
             if self._is_live:
                 outbox.changed(db, self._customer_id, "cdr.created", ids)
+            channels = {cdr_id: row.channels for cdr_id, row in zip(ids, fresh.values(), strict=True)}
+            cdr_channels.add(db, self._customer_id, channels)
             billing.bill(db, self._customer_id, ids, rated, self._services.clock())  # last: it locks the customer
         return _Put(len(fresh), corrected)
 
     def _corrected(self, db: Db, there: Mapping[str, Known], told: Mapping[str, CallRow]) -> int:
         """Of calls that are complete now."""
+        cdr_channels.add(db, self._customer_id, {each.id: told[key].channels for key, each in there.items()})
         due = corrections.due(there, {key: row.info for key, row in told.items()})
         if due:
             found = [(there[key], columns(told[key], self._who)) for key in due]
@@ -223,14 +238,10 @@ class _Store:
         return len(due)
 
 
-def _not_told_by(db: Db, customer_id: int, source: str, calls: Mapping[str, CallRow]) -> dict[str, CallRow]:
+def _not_told_by(db: Db, also: _Also, calls: Mapping[str, CallRow]) -> dict[str, CallRow]:
     """Without the calls of which another source has brought some leg."""
     legs = sorted({leg for row in calls.values() for leg in (row.uniqueid, row.linked_id) if leg is not None})
-    sql = f"""
-        SELECT DISTINCT uniqueid FROM cdrs
-        WHERE customer_id = :customer AND {db.among("uniqueid", "legs")} AND source_key LIKE :keys
-    """
-    told = {row[0] for row in db.all(sql, {"customer": customer_id, "legs": legs, "keys": f"{source}:%"})}
+    told = {leg for whose in also.customers for leg in cdr_channels.told_by(db, whose, also.source, legs)}
     if not told:
         return dict(calls)
     gone = {_call(row) for row in calls.values() if row.uniqueid in told or row.linked_id in told}

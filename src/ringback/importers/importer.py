@@ -6,7 +6,7 @@ undisturbed run leaves, and a second run finds everything known.
 
 import gc
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,6 +71,8 @@ class Share(Protocol):
 
     by_endpoints: bool
     """Whether endpoints alone say whose a call is."""
+    customers: Set[int]
+    """All that the PBX has."""
 
     def began(self, channel: str, context: str, account: str, dialled: str) -> None: ...
 

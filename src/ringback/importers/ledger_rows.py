@@ -63,6 +63,7 @@ def row(hop: Hop, options: Options, line_no: int = 0) -> CallRow:
         second_leg=hop.is_member,
         parent=None if hop.parent is None else _short(hop.parent),
         payer=numbers.clean(hop.payer) or None,
+        channels=tuple(map(_short, hop.others)),
         destination=callbacks.destination(hop.linked_id),
     )
 

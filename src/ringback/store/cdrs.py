@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ringback.store import cdr_links, mailbox_calls, recordings, rows, schema
+from ringback.store import cdr_channels, cdr_links, mailbox_calls, recordings, rows, schema
 from ringback.store.database import Db
 from ringback.store.parties import contact_of, user_of
 
@@ -102,6 +102,7 @@ def delete(db: Db, customer_id: int, ids: Sequence[int]) -> None:
     rows.delete(db, schema.cdrs, customer_id, ids)  # first, as `insert` does: counters are taken in one order
     linked = db.among("cdr_id", "ids")
     rows.delete_where(db, schema.cdr_parties, customer_id, f"customer_id = :customer AND {linked}", bound)
+    cdr_channels.forget(db, customer_id, ids)
     db.run(f"DELETE FROM cdr_notes WHERE customer_id = :customer AND {linked}", bound)
     for table in _LINKED:
         if db.run(f"UPDATE {table.name} SET cdr_id = NULL WHERE customer_id = :customer AND {linked}", bound):

@@ -24,6 +24,7 @@ ROUNDS = 300  # a row that is moved within its page fills it up; some rounds lat
 TABLES = (
     "cdrs",
     "cdr_parties",
+    "cdr_channels",
     "cdr_notes",
     "monitors",
     "voicemessages",

@@ -290,6 +290,16 @@ cdr_parties = Table(
     info={"counted": ("calldate", ("user_id",))},
 )
 
+cdr_channels = Table(
+    "cdr_channels",  # channels of a call that none of its hops is named after: see store/cdr_channels.py
+    metadata,
+    Column("customer_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("channel", TEXT, primary_key=True),
+    _int("cdr_id"),  # of the root
+    Index(None, "customer_id", "cdr_id"),
+    sqlite_with_rowid=False,
+)
+
 cdr_notes = Table(
     "cdr_notes",
     metadata,

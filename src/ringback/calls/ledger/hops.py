@@ -33,7 +33,8 @@ class Hop(NamedTuple):
     microseconds.
 
     `talk_us`: the time that was talked; of the PBX itself, that it was up. `human`: somebody talked. `is_member`: it rang at one of
-    a group, or was sent on; `payer`: the endpoint on whose account a hop goes that its source did not ask for.
+    a group, or was sent on; `payer`: the endpoint on whose account a hop goes that its source did not ask for. `others`: of the root,
+    the call's channels that no hop is about.
     """
 
     key: str
@@ -54,6 +55,7 @@ class Hop(NamedTuple):
     is_member: bool
     payer: str
     info: str
+    others: tuple[str, ...] = ()
 
 
 def hops(call: Call) -> list[Hop]:
@@ -64,7 +66,14 @@ def hops(call: Call) -> list[Hop]:
     for draft in drafts:
         keys[draft] = _key(call, draft, drafts[0], used)
     human = _human(drafts)
-    return [_hop(call, draft, keys, human=draft in human) for draft in drafts]
+    found = [_hop(call, draft, keys, human=draft in human) for draft in drafts]
+    return [hop._replace(others=_others(call, found)) for hop in found[:1]] + found[1:]
+
+
+def _others(call: Call, found: Sequence[Hop]) -> tuple[str, ...]:
+    """Where one channel called another and that was all, nothing is ever said of the second alone."""
+    names = call.linked_ids.union(call.legs) if len(call.legs) > 2 else {call.linked_id}
+    return tuple(sorted(names.difference(hop.channel for hop in found)))
 
 
 def _human(drafts: Sequence[Draft]) -> set[Draft]:

@@ -19,6 +19,7 @@ def upgrade() -> None:
     _sip_messages()
     _mediasessions()
     _leg_keys()
+    _cdr_channels()
     _shares()
     _spooled()
     _registrations()
@@ -71,6 +72,18 @@ def _leg_keys() -> None:
     op.create_index(
         op.f("ix_mediasessions_customer_id_src_created_at"), "mediasessions", ["customer_id", "src", "created_at"]
     )
+
+
+def _cdr_channels() -> None:
+    op.create_table(
+        "cdr_channels",
+        sa.Column("customer_id", INT, autoincrement=False, nullable=False),
+        sa.Column("channel", TEXT, nullable=False),
+        sa.Column("cdr_id", INT, nullable=False),
+        sa.PrimaryKeyConstraint("customer_id", "channel", name=op.f("pk_cdr_channels")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_cdr_channels_customer_id_cdr_id"), "cdr_channels", ["customer_id", "cdr_id"])
 
 
 def _shares() -> None:
