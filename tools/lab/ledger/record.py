@@ -1,4 +1,4 @@
-"""Records what a real Asterisk tells of real calls: for each scene the AMI events, the CEL file and the phones' own log.
+"""Records what a real Asterisk tells of real calls: for each scene the AMI events, the CEL file, the call records and the phones' own log.
 
 As root: `tools/lab/up python3 tools/lab/ledger/record.py --into FOLDER [SCENE…]`. Asterisk runs on a copy of its files.
 """
@@ -23,6 +23,7 @@ import lab  # noqa: E402 - stands beside this folder
 
 ROOT = Path("/mnt/asterisk")
 CEL = ROOT / "var/log/asterisk/cel-custom/Master.csv"
+CDR = ROOT / "var/log/asterisk/cdr-csv/Master.csv"
 OUTSIDE = "192.0.2.107"
 QUIET_S = 1.2
 SETTLED_S = 1.0
@@ -223,7 +224,8 @@ def record(name: str, play: Any, scene: Scene, into: Path) -> None:
     scene.ami.heard.clear()
     told: list[str] = []
     CEL.parent.mkdir(exist_ok=True)
-    before = CEL.stat().st_size if CEL.exists() else 0
+    logs = {"cel": CEL, "cdr": CDR}
+    before = {kind: len(_written(log)) for kind, log in logs.items()}
     began = time.time()
     watched(scene.place.phones, told, began)
     for phone in scene.place.phones.values():
@@ -234,12 +236,16 @@ def record(name: str, play: Any, scene: Scene, into: Path) -> None:
         scene.quiet()
         time.sleep(QUIET_S)
     finally:
-        written = CEL.read_bytes()[before:] if CEL.exists() else b""
-        (into / f"{name}.cel.csv").write_bytes(written)
+        for kind, log in logs.items():
+            (into / f"{name}.{kind}.csv").write_bytes(_written(log)[before[kind] :])
         (into / f"{name}.ami").write_text("".join(f"{text}\r\n\r\n" for text in scene.ami.heard), newline="")
         doc = " ".join((play.__doc__ or "").split())
         (into / f"{name}.phones").write_text("\n".join([f"{doc}", f"began {began:.3f}", *told, ""]))
     print(f"{name}: {len(scene.ami.heard)} events, {time.time() - began:.0f} s", flush=True)
+
+
+def _written(log: Path) -> bytes:
+    return log.read_bytes() if log.exists() else b""
 
 
 def main() -> None:
