@@ -39,7 +39,8 @@ def told_by(db: Db, customer_id: int, source: str, channels: Sequence[str]) -> s
     others = f"""
         SELECT channel FROM cdr_channels
         WHERE customer_id = :customer AND {db.among("channel", "channels")} AND EXISTS (
-            SELECT 1 FROM cdrs WHERE cdrs.id = cdr_id AND source_key LIKE :keys
+            SELECT 1 FROM cdrs
+            WHERE cdrs.customer_id = :customer AND cdrs.id = cdr_channels.cdr_id AND source_key LIKE :keys
         )
     """
     bound = {"customer": customer_id, "channels": channels, "keys": f"{source}:%"}
