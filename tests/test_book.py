@@ -7,6 +7,18 @@ from typing import Any, NoReturn
 
 import pytest
 
+from ringback.calls.events import (
+    Answered,
+    ApplicationEntered,
+    BridgeEntered,
+    BridgeLeft,
+    DialEnded,
+    Event,
+    Fact,
+    HungUp,
+    Identified,
+    PartyHungUp,
+)
 from ringback.connectors import book as books
 from ringback.connectors.asterisk import ami
 from ringback.connectors.book import Book
@@ -66,6 +78,33 @@ def test_a_call_that_could_not_be_shown_is_not_known_as_live(
     with pytest.raises(Unavailable):
         book.show()
     assert not book.shown.ends
+
+
+def test_the_last_words_of_channels_that_nobody_knows_make_no_calls(api: Api, tmp_path: Path) -> None:
+    """A list of what is up is made while a call ends: it has the pair of halves in its middle, and not who called and was called."""
+    with_extensions(api)
+    book = opened(api, tmp_path)
+
+    def tell(n: int, name: str, *facts: Fact) -> None:
+        at_us = 1_795_347_810_000_000
+        book.take(
+            [Event(at_us + each, f"1795347800.{n}", "1795347800.1", name, fact) for each, fact in enumerate(facts)]
+        )
+
+    near, far = "Local/102@office-00000000;1", "Local/102@office-00000000;2"
+    tell(
+        2, near, Identified("102", ""), ApplicationEntered("AppDial", "(Outgoing Line)"), Answered(), BridgeEntered("b")
+    )
+    tell(
+        3, far, Identified("101", "Ann"), ApplicationEntered("Dial", "PJSIP/102", "102"), Answered(), BridgeEntered("c")
+    )
+    tell(1, "PJSIP/101-00000000", PartyHungUp(), DialEnded("1795347800.2", "ANSWER"), BridgeLeft("b"), HungUp(16))
+    tell(2, near, BridgeLeft("b"), HungUp(16))
+    tell(3, far, BridgeLeft("c"), HungUp(16))
+    tell(4, "PJSIP/102-00000001", BridgeLeft("c"), HungUp(16))
+    rounds(book)
+    (cdr,) = cdrs(api.admin)
+    assert (cdr["parent_live_id"], cdr["info"]) == (None, "incomplete: its beginning was not seen")
 
 
 def text(number: int, first: int, last: int | None) -> str:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import structlog
 
-from ringback.calls.events import Ended, Event
+from ringback.calls.events import BridgeLeft, DialEnded, Ended, Event, HungUp, PartyHungUp
 from ringback.calls.ledger import Call, Hop, Ledger, hops
 from ringback.calls.ledger.fold import UNENDED
 from ringback.calls.ledger.state import Leg
@@ -35,6 +35,8 @@ SEEN_US = 1_000_000
 OPTIONS_S = 30.0
 TIE_S, TIED_S, MOST_TIES = 3.0, 120.0, 5_000
 MOST_ORIGINS, MOST_EXPECTED = 200_000, 10_000
+LAST_WORDS = (PartyHungUp, DialEnded, BridgeLeft, HungUp, Ended)
+"""Nothing is known of a channel that nothing else was heard of: it ended while the PBX said what is up, or before."""
 _RECORDS = {"asterisk": asterisk_cdr.SOURCE, "freeswitch": freeswitch_cdr.SOURCE}
 """The import of what a PBX itself writes of the same calls, by its kind."""
 
@@ -135,6 +137,8 @@ class Book:
         if not isinstance(entry, Event):
             return []
         self._last_us = max(self._last_us, entry.at_us)
+        if isinstance(entry.fact, LAST_WORDS) and entry.channel not in self.ledger.board.legs:
+            return []
         try:
             over = self.ledger.take(entry)
         except Exception:  # one event keeps no other one back, now or when the journal is read
