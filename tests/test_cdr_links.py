@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from ringback.sip.message import scan
-from ringback.store import call_ids, whole_calls
+from ringback.store import call_ids, cdr_links, whole_calls
+from ringback.store.cdr_fits import Cdr, Msdr, is_leg
 from tests.api import Api
 from tests.packets import from_file
 from tests.test_captures import START, cdr
+from tests.test_cdrs import add, call
 from tests.test_legs import BOB, PBX, Dialog
 
 
@@ -142,3 +144,23 @@ def test_of_a_crowd_none_is_told(api: Api) -> None:
     """As a load test places them: nobody waits for that."""
     store(api, *(leg for n in range(9) for leg in Call(n / 10, 2, 10 + 3 * n).legs(str(n))))
     assert shown(api, Call(0, 2, 10).cdr(api)) == set()
+
+
+def test_a_flood_of_equal_calls_is_compared_once(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All with all would keep the database for minutes."""
+    compared: list[Cdr] = []
+
+    def counted(msdr: Msdr, cdr: Cdr) -> bool:
+        compared.append(cdr)
+        return is_leg(msdr, cdr)
+
+    monkeypatch.setattr(cdr_links, "is_leg", counted)
+    columns = "(customer_id, id, call_id, created_at, duration, src, dst)"
+    values = f"({api.acme}, :n, :n, {START} + :n % 3, 0, '101', '102')"
+    flood = [{"n": n} for n in range(1, 301)]
+    api.write(lambda db: db.many(f"INSERT INTO msdrs {columns} VALUES {values}", flood))
+    cdr(api, src="101", dst="102")
+    add(api, *(call(START + n % 3, src="101", dst="102") for n in range(300)))
+    api.write(lambda db: cdr_links.link(db, api.acme, range(1, 301)))
+    assert len(compared) < 20 * 300
+    assert {row[0] for row in api.write(lambda db: db.all("SELECT cdr_id FROM msdrs"))} == {None}

@@ -48,8 +48,8 @@ def link_near(db: Db, customer_id: int, cdrs: Sequence[Mapping[str, Any]]) -> No
     if not db.all(f"SELECT 1 FROM msdrs m WHERE {_NEAR} LIMIT 1", bound):
         return
     links = _Links(db, customer_id)
-    found = (leg for row in cdrs for leg in links.legs(_cdr(row)))
-    links.settle(list({leg.id: leg for leg in found}.values()))
+    alike = {_key(cdr): cdr for cdr in map(_cdr, cdrs)}.values()
+    links.settle(list({leg.id: leg for cdr in alike for leg in links.legs(cdr)}.values()))
 
 
 def _cdr(row: Mapping[str, Any]) -> Cdr:
@@ -78,22 +78,38 @@ _CDRS = f"""
 """
 
 
+def _ids(call: Call) -> tuple[int, ...]:
+    return tuple(cdr.id for cdr in call)
+
+
+_Key = tuple[int, str | None, str | None, str | None, str | None, str | None]
+
+
+def _key(row: Cdr | Msdr) -> _Key:
+    """What `is_leg` goes by: a flood of equal calls is compared once."""
+    if isinstance(row, Cdr):
+        return row.calldate, row.src, row.src_id, row.dst, row.dst_id, row.clid
+    return row.created_at, row.src, row.src_id, row.dst, row.dst_id, None
+
+
 class _Links:
-    """Reads what is needed, each once."""
+    """Reads and compares what is needed, each once."""
 
     def __init__(self, db: Db, customer_id: int) -> None:
         self._db, self._customer_id = db, customer_id
         self._cdrs: dict[int, list[Cdr]] = {}
         self._msdrs: dict[int, list[Msdr]] = {}
+        self._calls_of: dict[_Key, list[list[Cdr]]] = {}
+        self._legs_of: dict[_Key, list[Msdr]] = {}
+        self._pairs_of: dict[tuple[int, ...], list[Pair]] = {}
         self._wholes: dict[str, str] = {}
 
     def settle(self, found: Iterable[Msdr]) -> None:
         """Links these, and whatever fits one of the same CDRs."""
-        doubtful: dict[int, Msdr] = {}
-        for msdr in found:
-            near = self._calls(msdr)
-            if len(near) <= MOST_ALIKE:
-                doubtful |= {leg.id: leg for call in near for leg in self._legs(call)}
+        alike = {_key(msdr): msdr for msdr in found}.values()
+        few = [near for near in map(self._calls, alike) if len(near) <= MOST_ALIKE]
+        fitting = {_ids(call): call for near in few for call in near}.values()
+        doubtful = {leg.id: leg for call in fitting for leg in self._legs(call)}
         for msdr in doubtful.values():
             if not msdr.is_told or msdr.cdr_id is None:
                 self._link(msdr)
@@ -114,27 +130,37 @@ class _Links:
 
     def _calls(self, msdr: Msdr) -> list[list[Cdr]]:
         """Those that have its parties."""
-        at = msdr.created_at
+        at, key = msdr.created_at, _key(msdr)
         if at not in self._cdrs:
             self._cdrs[at] = [Cdr(*row) for row in self._db.all(_CDRS, self._about(at))]
-        return calls(cdr for cdr in self._cdrs[at] if is_leg(msdr, cdr))
+        if key not in self._calls_of:
+            self._calls_of[key] = calls(cdr for cdr in self._cdrs[at] if is_leg(msdr, cdr))
+        return self._calls_of[key]
 
     def _legs(self, call: Call) -> list[Msdr]:
         return list({leg.id: leg for cdr in call for leg in self.legs(cdr)}.values())
 
     def legs(self, cdr: Cdr) -> list[Msdr]:
         """Those that have its parties."""
-        at = cdr.calldate
+        at, key = cdr.calldate, _key(cdr)
         if at not in self._msdrs:
             sql = f"{_MSDRS} WHERE {_NEAR} ORDER BY m.created_at, m.id"
             self._msdrs[at] = [Msdr(*row) for row in self._db.all(sql, self._about(at))]
-        return [msdr for msdr in self._msdrs[at] if is_leg(msdr, cdr)]
+        if key not in self._legs_of:
+            self._legs_of[key] = [msdr for msdr in self._msdrs[at] if is_leg(msdr, cdr)]
+        return self._legs_of[key]
 
     def _about(self, at: int) -> dict[str, int]:
         return {"customer": self._customer_id, "first": at - WINDOW_S, "last": at + WINDOW_S}
 
     def _pairs(self, call: Call) -> list[Pair]:
         """With the captured calls that have its parties; none where there are too many."""
+        key = _ids(call)
+        if key not in self._pairs_of:
+            self._pairs_of[key] = self._paired(call)
+        return self._pairs_of[key]
+
+    def _paired(self, call: Call) -> list[Pair]:
         found = self._legs(call)
         if len(found) > MOST_ALIKE:
             return []
