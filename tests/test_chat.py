@@ -323,6 +323,16 @@ def test_an_operator_without_presence_keeps_the_chat(
     assert place.chats()[0]["state"] == "ACTIVE"
 
 
+def test_a_chat_of_a_deleted_operator_waits_for_another(
+    chatting: tuple[Talk, int], place: Place, clock: TestClock
+) -> None:
+    visitor, _ = chatting
+    assert place.api.admin.delete(f"/users/{place.api.ann.user_id}").status == 204
+    clock.advance(watch.LOOK_S)
+    place.work()
+    assert visitor.state()["state"] == "WAITING"
+
+
 def test_a_transcript_goes_to_an_address_a_few_times_and_only_of_a_chat_that_was_taken(
     mailing: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:

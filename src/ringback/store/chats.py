@@ -139,13 +139,15 @@ def shorten(db: Db, customer_id: int, addresses: Mapping[int, str | None]) -> No
 
 
 def is_left(db: Db, customer_id: int, chat: Chat, since: int) -> bool:
-    """Whether the operator's presence ran out before `since`, and nothing was done in the chat after. One who has never said, or has
-    taken back, that he is there is not looked for."""
-    sql = "SELECT chat_until FROM users WHERE customer_id = :customer AND id = :user"
-    until = value(db, sql, {"customer": customer_id, "user": chat.operator_id})
+    """Whether the operator's presence ran out before `since`, and nothing was done in the chat after; or there is no such user any more.
+    One who has never said, or has taken back, that he is there is not looked for."""
+    sql = "SELECT chat_until FROM users WHERE customer_id = :customer AND id = :user AND active = 1"
+    user = first(db, sql, {"customer": customer_id, "user": chat.operator_id})
+    if user is None:
+        return True
     sql = "SELECT max(created_at) FROM chatmsgs WHERE customer_id = :customer AND chat_id = :chat AND from_id = :from"
     wrote_at = value(db, sql, {"customer": customer_id, "chat": chat.id, "from": str(chat.operator_id)})
-    return until is not None and max(until, wrote_at or 0, chat.accepted_at or 0) < since
+    return user[0] is not None and max(user[0], wrote_at or 0, chat.accepted_at or 0) < since
 
 
 # -- messages
