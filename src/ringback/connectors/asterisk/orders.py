@@ -37,8 +37,6 @@ def originate(session: Session, order: Origination, given: Connector, channel_id
     if order.is_phone and not is_online(session, endpoint):
         raise Offline
     number, first = checked(_NUMBER, order.number), checked(_NUMBER, order.first)
-    if not order.is_phone and not _has(session, context, first):
-        raise NotDone(f"The PBX does not do it: its dial plan has no line for {first}.")
     shown = first if order.caller_id in ("", "anonymous") else order.caller_id
     fields = [
         ("Channel", f"PJSIP/{checked(_ENDPOINT, endpoint)}" if order.is_phone else _pair(order, context)),
@@ -57,12 +55,6 @@ def originate(session: Session, order: Origination, given: Connector, channel_id
     if order.most_s:
         fields.append(("Variable", f"TIMEOUT(absolute)={order.most_s}"))
     _asked(session, "Originate", *fields)
-
-
-def _has(session: Session, context: str, number: str) -> bool:
-    """Whether the dial plan has a line for the number. Of the one dialled second Originate itself says so, of the first nobody does."""
-    told = _asked(session, "Getvar", ("Variable", f"DIALPLAN_EXISTS({context},{number},1)"))
-    return told.get("Value") != "0"
 
 
 def second_half(channel_id: str) -> str:
