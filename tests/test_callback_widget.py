@@ -391,15 +391,6 @@ def test_test_mode_calls_nobody(api: Api, page: Page, clock: TestClock) -> None:
     assert requests(api) == []
 
 
-def test_test_mode_ends_as_what_is_kept_for_later_ends(api: Api, page: Page, clock: TestClock) -> None:
-    later = page.ask("POST", "/requests", {"number": VISITOR, "test": True, "preferred_at": clock() + 3_600})
-    assert (later.status, later.json["state"]) == (201, "OFFLINE")
-    api.write(lambda db: rows.update(db, schema.users, api.acme, api.ann.user_id, {"presence": "busy"}))
-    away = Page(api, widget(api)["public_key"])
-    assert away.ask("POST", "/requests", {"number": VISITOR, "test": True}).json["state"] == "OFFLINE"
-    assert requests(api) == []
-
-
 def test_refusals_are_counted(api: Api, page: Page) -> None:
     page.request("+1 202 555 0123")
     Page(api, page.key, "https://evil.example").ask("GET")

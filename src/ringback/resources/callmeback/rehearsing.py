@@ -22,10 +22,9 @@ def is_one(token: str) -> bool:
     return token.startswith(_PREFIX)
 
 
-def begun(sign: Sign, call: Call, widget: Widget, *, is_kept: bool) -> replies.Reply:
-    """`is_kept`: a real one would be kept for later, and so this one ends here."""
-    said, state = f"{_PREFIX}{call.now}.{secrets.token_hex(4)}", "OFFLINE" if is_kept else "REQUESTED"
-    return replies.data({"request": f"{said}.{sign(call, widget.key, said)}", "state": state}, 201)
+def begun(sign: Sign, call: Call, widget: Widget) -> replies.Reply:
+    said = f"{_PREFIX}{call.now}.{secrets.token_hex(4)}"
+    return replies.data({"request": f"{said}.{sign(call, widget.key, said)}", "state": "REQUESTED"}, 201)
 
 
 def state(sign: Sign, call: Call, widget: Widget) -> replies.Reply:

@@ -206,8 +206,7 @@ class Widgets:
         if given is None:
             return self._refused(Refusal("refused", "body"))
         if given.test:
-            is_kept = given.preferred_at is not None or self._available(call, widget) != "available"
-            return rehearsing.begun(self._signed, call, widget, is_kept=is_kept)
+            return rehearsing.begun(self._signed, call, widget)
         fault = proof.fault(self._key(call.services.database), widget.key, given.salt, given.nonce, call.now)
         if fault is not None:
             return self._refused(Refusal("challenge", f"challenge: {fault}"))
